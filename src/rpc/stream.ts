@@ -1,32 +1,41 @@
 /**
  * Typed duplex streams: grpc-js streams iterate as `any` and signal back-pressure by events.
  *
- * Owns: writing with back-pressure and reading as an async iterable, for client and server streams
- * alike. Invariant: after `end`, `cancel` or an error nothing is written.
+ * Owns: encoding and decoding, writing with back-pressure and reading as an async iterable, for
+ * client and server streams alike. Invariant: after `end`, `break` or an error nothing is written.
  */
 import type { Duplex } from "node:stream";
-import { fromStatus } from "./status.ts";
+import type { RaysidueError } from "../base/errors.ts";
+import { fromStatus, toStatus } from "./status.ts";
 
 /** What a client's and a server's stream have in common. */
 export interface RawStream {
-  write(message: unknown): boolean;
+  write(message: never): boolean;
   end(): unknown;
-  on(event: string, listener: (...args: never[]) => void): unknown;
-  once(event: string, listener: (...args: never[]) => void): unknown;
+  on(event: string, listener: () => void): unknown;
+  destroy(error: Error): unknown;
+  /** A client's streams only. */
   cancel?(): void;
+}
+
+export interface StreamCodec<In, Out> {
+  decode(wire: never): In;
+  encode(message: Out): unknown;
 }
 
 export class MessageStream<In, Out> {
   readonly #raw: RawStream;
   readonly #what: string;
+  readonly #codec: StreamCodec<In, Out>;
   #open = true;
   #drained: Promise<void> | undefined;
   #release: (() => void) | undefined;
 
-  /** `what` names the other side in errors: "scheduler at 127.0.0.1:7070". */
-  constructor(raw: RawStream, what: string) {
+  /** `what` names the other side in errors: "scheduler at 127.0.0.1:7470". */
+  constructor(raw: RawStream, what: string, codec: StreamCodec<In, Out>) {
     this.#raw = raw;
     this.#what = what;
+    this.#codec = codec;
     const close = () => {
       this.#open = false;
       this.#release?.();
@@ -45,7 +54,7 @@ export class MessageStream<In, Out> {
   /** Sends without waiting. Returns false where the buffer is full: await `ready()` before more. */
   send(message: Out): boolean {
     if (!this.#open) return false;
-    if (this.#raw.write(message)) return true;
+    if (this.#raw.write(this.#codec.encode(message) as never)) return true;
     this.#drained ??= new Promise<void>((resolve) => {
       this.#release = () => {
         this.#drained = undefined;
@@ -61,22 +70,27 @@ export class MessageStream<In, Out> {
     await this.#drained;
   }
 
+  /** No more from this side. On a server the call ends when its handler returns instead. */
   end(): void {
     if (!this.#open) return;
     this.#open = false;
     this.#raw.end();
   }
 
-  cancel(): void {
+  /** Breaks the call off: a client's is cancelled, a server's ends with `reason` as its status. */
+  break(reason: RaysidueError): void {
     this.#open = false;
     this.#release?.();
-    this.#raw.cancel?.();
+    if (this.#raw.cancel !== undefined) this.#raw.cancel();
+    else this.#raw.destroy(Object.assign(new Error(reason.message), toStatus(reason)));
   }
 
   /** The other side's messages, in order. Throws a RaysidueError where the stream breaks. */
   async *messages(): AsyncGenerator<In> {
     try {
-      for await (const message of this.#raw as unknown as Duplex) yield message as In;
+      for await (const wire of this.#raw as unknown as Duplex) {
+        yield this.#codec.decode(wire as never);
+      }
     } catch (thrown) {
       throw fromStatus(thrown, this.#what);
     }

@@ -1,0 +1,384 @@
+/**
+ * The scheduler's shell: hands events to the pure core and carries out its commands.
+ *
+ * Owns: which name, stream and bytes each of the core's numbers stands for, the clock and the one
+ * timer. Invariant: every event goes through `#step`, whose commands are carried out in order
+ * before the next event. Deliberately not here: decisions (core/) and sockets (server.ts).
+ */
+import { createCore, progressOf, step } from "./core/step.ts";
+import type {
+  Attempt,
+  Command,
+  DeviceId,
+  Event,
+  LeaseId,
+  RunId,
+  RunOutcome,
+  WorkerId,
+} from "./core/events.ts";
+import { RaysidueError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import type {
+  BatchProgress,
+  DriverEvent,
+  Frame,
+  Progress,
+  Registration,
+  RunSpec,
+  SchedulerStatus,
+  ShardRows,
+  WorkerOrder,
+  WorkerReport,
+} from "../rpc/messages.ts";
+import { RunRecord, selectRows } from "./run-record.ts";
+import { WorkerRecord } from "./worker-record.ts";
+
+/** A person's eye follows a progress line at this rate; finer would only cost messages. */
+const PROGRESS_MS = 500;
+
+/** The longest the core goes without a tick. */
+const TICK_MS = 1000;
+
+export interface ShellOptions {
+  readonly log: Log;
+  readonly version: string;
+  readonly heartbeatMs: number;
+  readonly lostAfterMs: number;
+  /** Milliseconds on a clock that never goes back. */
+  readonly now: () => number;
+}
+
+export class SchedulerShell {
+  readonly #options: ShellOptions;
+  readonly #core;
+  readonly #workers = new Map<WorkerId, WorkerRecord>();
+  readonly #runs = new Map<RunId, RunRecord>();
+  /** Padded tokens of each open lease, for its trace row. */
+  readonly #paddedTokens = new Map<LeaseId, number>();
+  #reportedRows: ShardRows | undefined;
+  /** Events that came up while commands were being carried out. */
+  readonly #events: Event[] = [];
+  #isStepping = false;
+  #nextId = 1;
+  #timer: NodeJS.Timeout | undefined;
+  #progressTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: ShellOptions) {
+    this.#options = options;
+    this.#core = createCore({ lostAfterMs: options.lostAfterMs });
+  }
+
+  start(): void {
+    this.#progressTimer = setInterval(() => this.#reportProgress(), PROGRESS_MS);
+    this.#wakeIn(TICK_MS);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    clearInterval(this.#progressTimer);
+    for (const worker of this.#workers.values()) worker.close("the scheduler is shutting down");
+  }
+
+  // ---- workers -------------------------------------------------------------------------------
+
+  join(
+    registration: Registration,
+    send: (order: WorkerOrder) => void,
+    close: (reason: string) => void,
+  ): WorkerId {
+    const id = this.#nextId++ as WorkerId;
+    const now = this.#options.now();
+    // A daemon that reconnects is a new worker; its old connection may not have broken yet.
+    for (const [oldId, old] of this.#workers) {
+      if (old.registration.workerId !== registration.workerId) continue;
+      old.close("the same worker connected again");
+      this.lose(oldId, "the same worker connected again");
+    }
+    const worker = new WorkerRecord({ id, registration, now, send, close });
+    this.#workers.set(id, worker);
+    const { heartbeatMs, lostAfterMs } = this.#options;
+    send({ type: "registered", epoch: id, heartbeatMs, lostAfterMs });
+    this.#step({ type: "workerJoined", worker: id });
+    for (const run of this.#runs.values()) send({ type: "openRun", ...run.spec });
+    this.#options.log.info({ worker: registration.workerId, host: registration.host }, "joined");
+    return id;
+  }
+
+  lose(id: WorkerId, reason: string): void {
+    const worker = this.#workers.get(id);
+    if (worker === undefined) return;
+    this.#options.log.warn({ worker: worker.registration.workerId, reason }, "worker lost");
+    if (!worker.isDraining) {
+      const text = `worker ${worker.registration.host}/${worker.registration.pid} lost: ${reason}`;
+      for (const run of this.#runs.values()) run.send({ type: "notice", text });
+    }
+    this.#step({ type: "workerLost", worker: id, reason });
+    // Last, so that the attempts that end here still find the worker's name.
+    this.#workers.delete(id);
+  }
+
+  hear(id: WorkerId, report: WorkerReport): void {
+    const worker = this.#workers.get(id);
+    if (worker === undefined) return;
+    worker.lastHeardAt = this.#options.now();
+    switch (report.type) {
+      case "register":
+        throw new RaysidueError("bad-input", "a worker registers once a connection");
+      case "heartbeat":
+        return this.#step({ type: "workerHeard", worker: id });
+      case "engineReady":
+        return this.#engineReady(worker, report);
+      case "engineFailed":
+        return this.#engineFailed(worker, report);
+      case "batchProgress":
+        return this.#batchProgressed(worker, report);
+      case "batchReturned":
+        return this.#step({ ...report, ...{ type: "batchReturned" }, worker: id, lease: report.lease as LeaseId });
+      case "draining":
+        worker.isDraining = true;
+        return this.#step({ type: "workerDraining", worker: id });
+      default:
+        report satisfies never;
+    }
+  }
+
+  #engineReady(worker: WorkerRecord, report: WorkerReport & { type: "engineReady" }): void {
+    const run = this.#runNamed(report.runId);
+    if (run === undefined) return;
+    if (report.sharedStorage) worker.sharedRuns.add(report.runId);
+    const device = worker.deviceId(report.device, () => this.#nextId++ as DeviceId);
+    const costMax = Math.max(1, report.tokensMax);
+    this.#step({ type: "engineReady", worker: worker.id, device, run: run.id, costMax });
+  }
+
+  #engineFailed(worker: WorkerRecord, report: WorkerReport & { type: "engineFailed" }): void {
+    const run = this.#runNamed(report.runId);
+    if (run === undefined) return;
+    const { reason, retryable } = report;
+    const where = `${worker.registration.host}/${worker.registration.pid}`;
+    run.send({ type: "notice", text: `engine on ${where} failed: ${reason}` });
+    this.#step({
+      type: "engineFailed",
+      worker: worker.id,
+      run: run.id,
+      reason,
+      retryable,
+      ...(report.device && {
+        device: worker.deviceId(report.device, () => this.#nextId++ as DeviceId),
+      }),
+    });
+  }
+
+  #batchProgressed(worker: WorkerRecord, report: BatchProgress): void {
+    const lease = report.lease as LeaseId;
+    this.#paddedTokens.set(lease, (this.#paddedTokens.get(lease) ?? 0) + report.paddedTokens);
+    this.#reportedRows = report.rows;
+    this.#step({
+      type: "batchProgressed",
+      worker: worker.id,
+      lease,
+      epoch: report.epoch,
+      tasks: report.rows?.tasks ?? [],
+      failures: report.failures,
+      finished: report.finished,
+      busySeconds: report.busySeconds,
+    });
+    this.#reportedRows = undefined;
+    if (report.finished) this.#paddedTokens.delete(lease);
+  }
+
+  // ---- runs ----------------------------------------------------------------------------------
+
+  openRun(spec: RunSpec, send: (event: DriverEvent) => void): RunId {
+    if (this.#runNamed(spec.runId) !== undefined) {
+      throw new RaysidueError("usage", `run ${spec.runId} is open already`);
+    }
+    const id = this.#nextId++ as RunId;
+    this.#runs.set(id, new RunRecord({ id, spec, openedAt: this.#options.now(), send }));
+    this.#step({ type: "runOpened", run: id, weight: spec.weight > 0 ? spec.weight : 1 });
+    for (const worker of this.#workers.values()) worker.send({ type: "openRun", ...spec });
+    this.#options.log.info({ run: spec.runId, kind: spec.kind, model: spec.model }, "run opened");
+    return id;
+  }
+
+  submit(id: RunId, frame: Frame): void {
+    const run = this.#runs.get(id);
+    if (run === undefined || frame.sizes.length === 0) return;
+    const { firstTask, costs } = run.items.add(frame);
+    this.#step({ type: "tasksSubmitted", run: id, first: firstTask, costs });
+  }
+
+  endInput(id: RunId): void {
+    if (this.#runs.has(id)) this.#step({ type: "inputEnded", run: id });
+  }
+
+  cancel(id: RunId, reason: string): void {
+    if (this.#runs.has(id)) this.#step({ type: "runCancelled", run: id, reason });
+  }
+
+  status(): SchedulerStatus {
+    const now = this.#options.now();
+    return {
+      version: this.#options.version,
+      workers: [...this.#workers.values()].map((worker) => ({
+        workerId: worker.registration.workerId,
+        host: worker.registration.host,
+        pid: worker.registration.pid,
+        devices: worker.devices,
+        state: worker.isDraining ? "draining" : "ready",
+        secondsSinceHeard: (now - worker.lastHeardAt) / 1000,
+      })),
+      runs: [...this.#runs.values()].map((run) => ({
+        runId: run.spec.runId,
+        name: run.spec.name,
+        kind: run.spec.kind,
+        model: run.spec.model,
+        progress: this.#progress(run),
+      })),
+    };
+  }
+
+  // ---- the core ------------------------------------------------------------------------------
+
+  #step(event: Event): void {
+    this.#events.push(event);
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    try {
+      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+        for (const command of step(this.#core, next, this.#options.now())) this.#carryOut(command);
+      }
+    } finally {
+      this.#isStepping = false;
+    }
+  }
+
+  #carryOut(command: Command): void {
+    switch (command.type) {
+      case "assignBatch":
+        return this.#assign(command);
+      case "takeBack": {
+        const { lease, epoch, keepRunning } = command;
+        this.#workers.get(command.worker)?.send({ type: "takeBack", lease, epoch, keepRunning });
+        return;
+      }
+      case "commitTasks":
+        return this.#commit(command);
+      case "quarantineTasks": {
+        const run = this.#runs.get(command.run);
+        const workerId = this.#workers.get(command.worker)?.registration.workerId ?? "";
+        run?.send({ type: "quarantined", failures: command.failures, workerId });
+        run?.settle(command.failures.map((failure) => failure.task));
+        return;
+      }
+      case "endRun":
+        return this.#endRun(command.run, command.outcome);
+      case "dropWorker":
+        this.#workers.get(command.worker)?.close(command.reason);
+        return this.lose(command.worker, command.reason);
+      case "recordAttempt":
+        return this.#record(command.attempt);
+      case "notify":
+        this.#runs.get(command.run)?.send({ type: "notice", text: command.text });
+        return;
+      case "wakeAt":
+        return this.#wakeIn(command.at - this.#options.now());
+      default:
+        command satisfies never;
+    }
+  }
+
+  #assign(command: Command & { type: "assignBatch" }): void {
+    const run = this.#runs.get(command.run);
+    const worker = this.#workers.get(command.worker);
+    const device = worker?.device(command.device);
+    if (run === undefined || worker === undefined || device === undefined) return;
+    worker.send({
+      type: "assign",
+      lease: command.lease,
+      epoch: command.epoch,
+      runId: run.spec.runId,
+      device: device.device,
+      frame: run.items.pack(command.tasks),
+      deadlineMs: Math.min(2 ** 32 - 1, Math.ceil(command.deadlineMs)),
+    });
+  }
+
+  #commit(command: Command & { type: "commitTasks" }): void {
+    const run = this.#runs.get(command.run);
+    const worker = this.#workers.get(command.worker);
+    if (run === undefined || worker === undefined || this.#reportedRows === undefined) return;
+    const { workerId, bulkAddress } = worker.registration;
+    const isShared = worker.sharedRuns.has(run.spec.runId);
+    for (const rows of selectRows(this.#reportedRows, command.tasks)) {
+      run.send({ type: "committed", rows, workerId, bulkAddress: isShared ? "" : bulkAddress });
+    }
+    run.settle(command.tasks);
+  }
+
+  #record(attempt: Attempt): void {
+    const worker = this.#workers.get(attempt.worker);
+    this.#runs.get(attempt.run)?.record({
+      attempt,
+      workerId: worker?.registration.workerId ?? "",
+      device: worker?.device(attempt.device)?.name ?? "",
+      paddedTokens: this.#paddedTokens.get(attempt.lease) ?? 0,
+    });
+  }
+
+  #endRun(id: RunId, outcome: RunOutcome): void {
+    const run = this.#runs.get(id);
+    if (run === undefined) return;
+    run.flushAttempts();
+    run.send({ type: "progress", ...this.#progress(run) });
+    run.send({
+      type: "ended",
+      outcome: outcome.type,
+      code: outcome.type === "failed" ? "unavailable" : "",
+      message: outcome.type === "done" ? "" : outcome.reason,
+      balance: "",
+    });
+    run.items.clear();
+    this.#runs.delete(id);
+    const { runId } = run.spec;
+    for (const worker of this.#workers.values()) {
+      worker.sharedRuns.delete(runId);
+      worker.send({ type: "closeRun", runId });
+    }
+    this.#options.log.info({ run: runId, outcome: outcome.type }, "run ended");
+  }
+
+  #runNamed(runId: string): RunRecord | undefined {
+    for (const run of this.#runs.values()) if (run.spec.runId === runId) return run;
+    return undefined;
+  }
+
+  #progress(run: RunRecord): Progress {
+    const { costSubmitted, costCommitted, costPerSecond, ...rest } = progressOf(this.#core, run.id);
+    return {
+      ...rest,
+      tokensSubmitted: costSubmitted,
+      tokensCommitted: costCommitted,
+      tokensPerSecond: costPerSecond,
+      workers: this.#workers.size,
+    };
+  }
+
+  #reportProgress(): void {
+    for (const run of this.#runs.values()) {
+      run.flushAttempts();
+      run.send({ type: "progress", ...this.#progress(run) });
+    }
+  }
+
+  #wakeIn(delayMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => {
+        this.#wakeIn(TICK_MS);
+        this.#step({ type: "ticked" });
+      },
+      Math.max(0, Math.min(delayMs, TICK_MS)),
+    );
+  }
+}
