@@ -14,6 +14,9 @@ import type {
 } from "./gen/raysidue/v1/scheduler.ts";
 import type { DriverEvent, DriverRequest, Frame, WorkerOrder, WorkerReport } from "./messages.ts";
 
+/** The protocol's version; scheduler and worker must speak the same. */
+export const PROTOCOL = 1;
+
 /** Bytes of a content key: SHA-256. */
 export const KEY_BYTES = 32;
 

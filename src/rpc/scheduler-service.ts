@@ -16,7 +16,11 @@ import {
   encodeReport,
   encodeRequest,
 } from "./codec.ts";
-import { SchedulerClient, type SchedulerServer, SchedulerService } from "./gen/raysidue/v1/scheduler.ts";
+import {
+  SchedulerClient,
+  type SchedulerServer,
+  SchedulerService,
+} from "./gen/raysidue/v1/scheduler.ts";
 import type {
   DriverEvent,
   DriverRequest,

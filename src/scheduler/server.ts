@@ -8,6 +8,7 @@ import { performance } from "node:perf_hooks";
 import { messageOf, RaysidueError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { createServer, listen } from "../rpc/channel.ts";
+import { PROTOCOL } from "../rpc/codec.ts";
 import type { DriverEvent, DriverRequest, WorkerOrder, WorkerReport } from "../rpc/messages.ts";
 import { addSchedulerService } from "../rpc/scheduler-service.ts";
 import type { MessageStream } from "../rpc/stream.ts";
@@ -18,9 +19,6 @@ import { SchedulerShell } from "./shell.ts";
 const HEARTBEAT_MS = 1000;
 /** ... and is given up after this long without a word: five missed heartbeats. */
 const LOST_AFTER_MS = 5000;
-
-/** The protocol's version; a worker of another one is refused with what to do. */
-export const PROTOCOL = 1;
 
 export interface SchedulerOptions {
   /** `HOST:PORT`; port 0 takes any free one. */

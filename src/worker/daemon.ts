@@ -1,0 +1,248 @@
+/**
+ * The worker daemon: one a node, attached to one scheduler.
+ *
+ * Modes: *attached* (registered, runs open, lanes fed), *detached* (the scheduler is out of reach:
+ * waiting batches are dropped, it is tried again with back-off until the grace time is over),
+ * *draining* (what runs is finished, nothing new is taken), *closed*. Owns: the connection and the
+ * life of everything below it. Decides nothing about placement.
+ */
+import { randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
+import os from "node:os";
+import { join } from "node:path";
+import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
+import { Deferred } from "../base/deferred.ts";
+import { messageOf, RaysidueError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import { PROTOCOL } from "../rpc/codec.ts";
+import type { AssignedBatch, RunSpec, WorkerOrder, WorkerReport } from "../rpc/messages.ts";
+import { SchedulerConnection } from "../rpc/scheduler-service.ts";
+import type { MessageStream } from "../rpc/stream.ts";
+import { BulkServer } from "./bulk-server.ts";
+import { type DeviceOptions, Devices } from "./devices.ts";
+import { EnginePool } from "./engine-pool.ts";
+import { ServedRun } from "./served-run.ts";
+
+const BACKOFF_FIRST_MS = 200;
+const BACKOFF_MAX_MS = 5000;
+
+export interface WorkerOptions extends DeviceOptions {
+  /** `HOST:PORT` of the scheduler. */
+  readonly scheduler: string;
+  readonly token: string;
+  /** `HOST:PORT` for drivers that do not share storage; port 0: any. */
+  readonly listen: string;
+  /** Rows of runs whose folder is not reached from here. */
+  readonly spoolFolder: string;
+  /** Without a scheduler for this long, the daemon ends. */
+  readonly graceMs: number;
+  readonly version: string;
+  readonly log: Log;
+}
+
+export class WorkerDaemon {
+  readonly #options: WorkerOptions;
+  readonly #workerId = randomUUID();
+  readonly #scheduler: SchedulerConnection;
+  readonly #devices: Devices;
+  readonly #engines: EnginePool;
+  readonly #bulk: BulkServer;
+  readonly #runs = new Map<string, ServedRun>();
+  readonly #closed = new Deferred<void>();
+  readonly #stop = new AbortController();
+  #stream: MessageStream<WorkerOrder, WorkerReport> | undefined;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #isDraining = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#scheduler = new SchedulerConnection(options.scheduler, options.token);
+    this.#devices = new Devices(options, (report) => this.#send(report));
+    this.#engines = new EnginePool(options.log);
+    this.#bulk = new BulkServer(
+      options,
+      (runId) => this.#runs.get(runId)?.folder ?? this.#spool(runId),
+    );
+  }
+
+  get workerId(): string {
+    return this.#workerId;
+  }
+
+  /** Settles when the daemon has ended; rejects with why, if it gave up. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  async start(): Promise<void> {
+    await this.#bulk.start();
+    void this.#attachAgainAndAgain();
+  }
+
+  /** Takes nothing new, finishes what runs, then closes. */
+  drain(reason: string): void {
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    this.#options.log.info({ reason }, "draining");
+    this.#send({ type: "draining", reason });
+    void this.#closeWhenIdle();
+  }
+
+  /** Ends everything below at once. Repeated calls share one promise. */
+  close(reason?: RaysidueError): Promise<void> {
+    this.#closing ??= this.#close(reason);
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(reason?: RaysidueError): Promise<void> {
+    this.#stop.abort();
+    clearInterval(this.#heartbeat);
+    for (const device of this.#devices.all) device.lane.abandon();
+    this.#stream?.break(new RaysidueError("cancelled", "the worker is closing"));
+    await Promise.all([...this.#runs.values()].map((run) => run.close()));
+    await this.#engines.close();
+    this.#bulk.close();
+    this.#scheduler.close();
+    await rm(this.#options.spoolFolder, { recursive: true, force: true });
+    if (reason === undefined) this.#closed.resolve();
+    else this.#closed.reject(reason);
+  }
+
+  // ---- the connection ------------------------------------------------------------------------
+
+  async #attachAgainAndAgain(): Promise<void> {
+    let backoffMs = BACKOFF_FIRST_MS;
+    let detachedSince = performance.now();
+    while (!this.#stop.signal.aborted) {
+      let why: unknown = "it closed the connection";
+      try {
+        if (await this.#attach()) {
+          backoffMs = BACKOFF_FIRST_MS;
+          detachedSince = performance.now();
+        }
+      } catch (thrown) {
+        why = thrown;
+      }
+      this.#detach();
+      if (this.#stop.signal.aborted) return;
+      const isFinal =
+        why instanceof RaysidueError && ["unauthenticated", "unavailable"].includes(why.code);
+      if (isFinal || performance.now() - detachedSince > this.#options.graceMs) {
+        const code = why instanceof RaysidueError ? why.code : "unavailable";
+        void this.close(new RaysidueError(code, messageOf(why)));
+        return;
+      }
+      this.#options.log.warn({ why: messageOf(why), backoffMs }, "no scheduler; trying again");
+      await delay(backoffMs, undefined, { signal: this.#stop.signal }).catch(() => {});
+      backoffMs = Math.min(BACKOFF_MAX_MS, backoffMs * 2);
+    }
+  }
+
+  /** One connection's life. Returns whether the scheduler had taken this worker. */
+  async #attach(): Promise<boolean> {
+    let isRegistered = false;
+    const stream = this.#scheduler.work();
+    this.#stream = stream;
+    this.#send({
+      type: "register",
+      workerId: this.#workerId,
+      host: os.hostname(),
+      pid: process.pid,
+      protocol: PROTOCOL,
+      version: this.#options.version,
+      bulkAddress: this.#bulk.address,
+    });
+    try {
+      for await (const order of stream.messages()) {
+        isRegistered ||= order.type === "registered";
+        this.#obey(order);
+      }
+    } catch (thrown) {
+      if (!isRegistered) throw thrown;
+      this.#options.log.warn({ why: messageOf(thrown) }, "connection broke");
+    }
+    return isRegistered;
+  }
+
+  #detach(): void {
+    clearInterval(this.#heartbeat);
+    this.#stream = undefined;
+    for (const device of this.#devices.all) device.lane.abandon();
+    for (const runId of this.#runs.keys()) void this.#closeRun(runId);
+  }
+
+  #send(report: WorkerReport): void {
+    this.#stream?.send(report);
+  }
+
+  // ---- orders --------------------------------------------------------------------------------
+
+  #obey(order: WorkerOrder): void {
+    switch (order.type) {
+      case "registered":
+        this.#options.log.info({ scheduler: this.#options.scheduler }, "attached");
+        clearInterval(this.#heartbeat);
+        this.#heartbeat = setInterval(() => this.#send({ type: "heartbeat" }), order.heartbeatMs);
+        if (this.#isDraining) this.#send({ type: "draining", reason: "draining" });
+        return;
+      case "openRun":
+        return this.#openRun(order);
+      case "closeRun":
+        void this.#closeRun(order.runId);
+        return;
+      case "assign":
+        return this.#assign(order);
+      case "takeBack":
+        for (const device of this.#devices.all)
+          device.lane.takeBack(order.lease, order.keepRunning);
+        return;
+      case "drain":
+        return this.drain(order.reason);
+      default:
+        order satisfies never;
+    }
+  }
+
+  #openRun(spec: RunSpec): void {
+    if (this.#isDraining || this.#runs.has(spec.runId)) return;
+    const run = new ServedRun(spec, this.#spool(spec.runId));
+    this.#runs.set(spec.runId, run);
+    void run.open(this.#devices, this.#engines, (report) => this.#send(report));
+  }
+
+  async #closeRun(runId: string): Promise<void> {
+    const run = this.#runs.get(runId);
+    this.#runs.delete(runId);
+    await run?.close();
+  }
+
+  #assign(batch: AssignedBatch): void {
+    const device = this.#devices.byNumber(batch.device);
+    const serving = this.#runs.get(batch.runId)?.on(batch.device);
+    if (device !== undefined && serving !== undefined) {
+      device.lane.assign(batch, serving.engine, serving.sink);
+      return;
+    }
+    // The run was closed here meanwhile: nothing of the batch will run.
+    const { lease, epoch, frame } = batch;
+    this.#send({ type: "batchReturned", lease, epoch, tasks: frame.tasks, finished: true });
+  }
+
+  #spool(runId: string): string {
+    return join(this.#options.spoolFolder, Buffer.from(runId).toString("hex").slice(0, 64));
+  }
+
+  async #closeWhenIdle(): Promise<void> {
+    while (this.#devices.all.some((device) => !device.lane.isIdle)) {
+      await delay(50, undefined, { signal: this.#stop.signal }).catch(() => {});
+      if (this.#stop.signal.aborted) return;
+    }
+    await this.close();
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * The devices of this node, and which of them serve which run.
+ *
+ * Owns: device numbers and lanes. Invariant: a device keeps its number and its one lane for the
+ * daemon's life, so that two runs never use it at once. The number of CPU devices is measured once,
+ * with the first model (engine/layout.ts), unless the user says it.
+ */
+import os from "node:os";
+import { RaysidueError } from "../base/errors.ts";
+import { chooseLayout } from "../engine/layout.ts";
+import type { DeviceInfo, RunSpec, WorkerReport } from "../rpc/messages.ts";
+import { DeviceLane } from "./device-lane.ts";
+import type { EmulatedDevice } from "./emulated.ts";
+
+export interface DeviceOptions {
+  /** Engine processes on the CPU; measured if absent. */
+  readonly engines?: number;
+  /** Threads of each. */
+  readonly threads?: number;
+  /** Memory that all engines together may use. */
+  readonly memoryBytes?: number;
+  /** If not empty: this node offers these emulated devices and nothing else. */
+  readonly emulated: readonly EmulatedDevice[];
+}
+
+export interface Device {
+  readonly info: DeviceInfo;
+  readonly lane: DeviceLane;
+  /** JSON of the engine's options: threads and memory, or emulated speed. */
+  readonly engineOptions: string;
+}
+
+export class Devices {
+  readonly #options: DeviceOptions;
+  readonly #report: (report: WorkerReport) => void;
+  readonly #all: Device[] = [];
+  #cpu: Promise<Device[]> | undefined;
+  #emulated: Device[] | undefined;
+
+  constructor(options: DeviceOptions, report: (report: WorkerReport) => void) {
+    this.#options = options;
+    this.#report = report;
+  }
+
+  get all(): readonly Device[] {
+    return this.#all;
+  }
+
+  byNumber(device: number): Device | undefined {
+    return this.#all[device];
+  }
+
+  /** The devices that can serve `run`. Throws RaysidueError where this node has none. */
+  async serving(run: RunSpec): Promise<readonly Device[]> {
+    if (run.engine === "emulate") {
+      this.#emulated ??= this.#makeEmulated();
+      return this.#emulated;
+    }
+    if (this.#options.emulated.length > 0) {
+      throw new RaysidueError("unavailable", "this worker has emulated devices only");
+    }
+    this.#cpu ??= this.#makeCpu(run);
+    try {
+      return await this.#cpu;
+    } catch (thrown) {
+      this.#cpu = undefined;
+      throw thrown;
+    }
+  }
+
+  #makeEmulated(): Device[] {
+    const { emulated } = this.#options;
+    const devices = emulated.length > 0 ? emulated : Array(os.availableParallelism()).fill({});
+    return devices.map((options: EmulatedDevice, i) =>
+      this.#add({ name: `emulate${i}`, type: "emulate", threads: 1, memoryBytes: 0 }, options),
+    );
+  }
+
+  async #makeCpu(run: RunSpec): Promise<Device[]> {
+    const { engines, threads, memoryBytes } = this.#options;
+    const layout = await chooseLayout({
+      kind: run.kind,
+      engine: run.engine,
+      model: run.model,
+      fingerprint: run.fingerprint,
+      parameters: run.parameters,
+      ...(engines !== undefined && { processes: engines }),
+      ...(threads !== undefined && { threads }),
+      ...(memoryBytes !== undefined && { memoryBytes }),
+    });
+    return Array.from({ length: layout.processes }, (_, i) =>
+      this.#add(
+        { name: `cpu${i}`, type: "cpu", threads: layout.threads, memoryBytes: layout.memoryBytes },
+        { threads: layout.threads, memoryBytes: layout.memoryBytes },
+      ),
+    );
+  }
+
+  #add(info: Omit<DeviceInfo, "device">, engineOptions: object): Device {
+    const device: Device = {
+      info: { ...info, device: this.#all.length },
+      lane: new DeviceLane(this.#report),
+      engineOptions: JSON.stringify(engineOptions),
+    };
+    this.#all.push(device);
+    return device;
+  }
+}
