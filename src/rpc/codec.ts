@@ -6,6 +6,7 @@
  * about its sizes is a RaysidueError, never a wrong slice.
  */
 import { RaysidueError } from "../base/errors.ts";
+import { KEY_BYTES } from "../store/content-key.ts";
 import type {
   DriverEvent as WireDriverEvent,
   DriverRequest as WireDriverRequest,
@@ -16,9 +17,6 @@ import type { DriverEvent, DriverRequest, Frame, WorkerOrder, WorkerReport } fro
 
 /** The protocol's version; scheduler and worker must speak the same. */
 export const PROTOCOL = 1;
-
-/** Bytes of a content key: SHA-256. */
-export const KEY_BYTES = 32;
 
 type Union = { readonly $case: string; readonly value: object };
 

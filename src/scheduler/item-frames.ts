@@ -6,8 +6,8 @@
  * of submission, so a task's frame is found by binary search over first numbers.
  */
 import { strict as assert } from "node:assert";
-import { KEY_BYTES } from "../rpc/codec.ts";
 import type { Frame } from "../rpc/messages.ts";
+import { KEY_BYTES } from "../store/content-key.ts";
 
 interface StoredFrame {
   readonly firstTask: number;

@@ -6,8 +6,8 @@
  * of like length, so that padding them to one length wastes little.
  */
 import { strict as assert } from "node:assert";
-import { KEY_BYTES } from "../rpc/codec.ts";
 import type { AssignedBatch } from "../rpc/messages.ts";
+import { KEY_BYTES } from "../store/content-key.ts";
 
 export interface MicroBatch {
   readonly lease: LeaseWork;

@@ -1,0 +1,105 @@
+/**
+ * A session: a connection to a fleet, embedded on this machine or at an address.
+ *
+ * Owns: finding the scheduler, the token, and the embedded fleet's life. Invariant: an embedded
+ * fleet starts at the first need of it (a run whose results are all known starts nothing) and ends
+ * with the session.
+ */
+import { RaysidueError } from "../base/errors.ts";
+import type { SchedulerStatus } from "../rpc/messages.ts";
+import { SchedulerConnection } from "../rpc/scheduler-service.ts";
+import { EmbeddedFleet, type EmbeddedOptions } from "./embedded.ts";
+import { parseAddress } from "./address.ts";
+import { userToken } from "./token.ts";
+
+export interface ConnectOptions extends EmbeddedOptions {
+  /** `grpc://HOST:PORT` of a running scheduler. Absent: a fleet embedded on this machine. */
+  readonly address?: string;
+  /** Absent: `RAYSIDUE_TOKEN`, then this user's token file. Embedded fleets make their own. */
+  readonly token?: string;
+}
+
+/** A scheduler that does not answer within this time is reported, not waited for. */
+const ANSWER_MS = 5000;
+
+export class Session {
+  readonly #options: ConnectOptions;
+  #connection: Promise<SchedulerConnection> | undefined;
+  #fleet: EmbeddedFleet | undefined;
+  #token = "";
+  #closing: Promise<void> | undefined;
+
+  constructor(options: ConnectOptions) {
+    this.#options = options;
+  }
+
+  get isEmbedded(): boolean {
+    return this.#options.address === undefined;
+  }
+
+  /** The token of the fleet, once connected. */
+  get token(): string {
+    return this.#token;
+  }
+
+  /** Starts or finds the fleet. Throws RaysidueError: "unavailable", "unauthenticated". */
+  connection(): Promise<SchedulerConnection> {
+    if (this.#closing !== undefined) throw new RaysidueError("cancelled", "the session is closed");
+    this.#connection ??= this.#connect();
+    return this.#connection;
+  }
+
+  /** What the scheduler knows: workers, devices, runs. */
+  async status(): Promise<SchedulerStatus> {
+    return (await this.connection()).status(ANSWER_MS);
+  }
+
+  /** Rejects when the embedded fleet breaks; never settles for a fleet at an address. */
+  get broken(): Promise<never> {
+    return this.#fleet?.broken ?? new Promise<never>(() => {});
+  }
+
+  /** Ends the connection and the embedded fleet. Repeated calls share one promise. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #connect(): Promise<SchedulerConnection> {
+    const { address, token } = this.#options;
+    if (address === undefined) {
+      this.#fleet = await EmbeddedFleet.start(this.#options);
+      this.#token = this.#fleet.token;
+      return new SchedulerConnection(this.#fleet.address, this.#token);
+    }
+    const { host, port } = parseAddress(address);
+    this.#token = token ?? (await userToken());
+    const connection = new SchedulerConnection(`${host}:${port}`, this.#token);
+    try {
+      await connection.status(ANSWER_MS);
+      return connection;
+    } catch (thrown) {
+      connection.close();
+      throw explain(thrown, address);
+    }
+  }
+
+  async #close(): Promise<void> {
+    const connection = await this.#connection?.catch(() => undefined);
+    connection?.close();
+    await this.#fleet?.close();
+  }
+}
+
+function explain(thrown: unknown, address: string): RaysidueError {
+  if (thrown instanceof RaysidueError && thrown.code === "unauthenticated") {
+    const text = `the scheduler at ${address} refused the token; set RAYSIDUE_TOKEN to the one it was started with`;
+    return new RaysidueError("unauthenticated", text, { cause: thrown });
+  }
+  const text = `no scheduler answers at ${address}; start one with \`raysidue scheduler start\` or check the address`;
+  return new RaysidueError("unavailable", text, { cause: thrown });
+}
