@@ -1,0 +1,76 @@
+/**
+ * Fills free credits.
+ *
+ * Owns: the order in which devices are served (idle before busy, fast before slow) and runs on each
+ * (fairness.ts). Invariant: work leaves the queue only into a lease.
+ */
+import { cutBatch, measureBatch } from "./batch-cutting.ts";
+import { servingsByTurn } from "./fairness.ts";
+import { openLease } from "./lease.ts";
+import { type Core, type DeviceState, type Group, hasQueuedWork, type Serving } from "./state.ts";
+import { OUT, QUEUED } from "./tasks.ts";
+
+/** Hands out work to every device that has a free credit. */
+export function assignWork(core: Core, now: number): void {
+  if (core.hungry.size === 0) return;
+  let hasWork = false;
+  for (const run of core.runs.values()) hasWork ||= hasQueuedWork(run);
+  if (!hasWork) return;
+  for (const device of bySpeed(core)) {
+    while (device.waiting === undefined && serve(core, device, now)) {}
+  }
+}
+
+function bySpeed(core: Core): DeviceState[] {
+  const devices = [...core.hungry];
+  if (devices.length === 1) return devices;
+  const keyed = devices.map((device) => {
+    let speed = 0;
+    for (const serving of device.servings.values()) speed = Math.max(speed, serving.speed);
+    return { device, speed: device.running === undefined ? speed + 1e12 : speed };
+  });
+  keyed.sort((a, b) => b.speed - a.speed || a.device.id - b.device.id);
+  return keyed.map(({ device }) => device);
+}
+
+/** Gives one batch to the device; false if it gets none. */
+function serve(core: Core, device: DeviceState, now: number): boolean {
+  for (const serving of servingsByTurn(device)) {
+    if (serveGroup(core, serving, now)) return true;
+    if (serving.run.queue.count === 0) continue;
+    const measure = measureBatch(core, serving, now);
+    if (measure === undefined) continue;
+    const batch = cutBatch(core, serving, measure);
+    if (batch === undefined) continue;
+    openLease(core, { serving, ...batch, now });
+    return true;
+  }
+  return false;
+}
+
+/** Hands out the first group that may run here. Groups are few: suspects and copies. */
+function serveGroup(core: Core, serving: Serving, now: number): boolean {
+  const { run, device } = serving;
+  for (let index = 0; index < run.groups.length; index++) {
+    const group = run.groups[index]!;
+    if (group.avoid === device.id && run.servings.size > 1) continue;
+    // A copy that waits behind other work comes too late to be of use.
+    if (group.reason !== "retry" && device.running !== undefined) continue;
+    const tasks = stillOpen(group, serving);
+    if (tasks.some((task) => run.tasks.costs[task]! > serving.costMax)) continue;
+    run.groups.splice(index, 1);
+    if (tasks.length === 0) {
+      index -= 1;
+      continue;
+    }
+    openLease(core, { serving, tasks, reason: group.reason, now });
+    return true;
+  }
+  return false;
+}
+
+/** Copies drop what was committed meanwhile, and what has come back into the queue. */
+function stillOpen({ tasks, reason }: Group, { run }: Serving): Uint32Array {
+  const state = reason === "retry" ? QUEUED : OUT;
+  return tasks.filter((task) => run.tasks.state[task] === state);
+}

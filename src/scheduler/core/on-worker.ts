@@ -1,0 +1,183 @@
+/**
+ * What happens when workers come, speak, drain and go.
+ *
+ * Owns: membership. Invariant: a worker that is not in `core.workers` has no device and no lease;
+ * whatever it still says is ignored.
+ */
+import type { DeviceId, Event, RunId, WorkerId } from "./events.ts";
+import { closeLease } from "./lease.ts";
+import {
+  type Core,
+  createServing,
+  type DeviceState,
+  epochOf,
+  type Lease,
+  type Serving,
+  type WorkerState,
+} from "./state.ts";
+
+export function onWorkerJoined(core: Core, id: WorkerId, now: number): void {
+  if (core.workers.has(id)) return;
+  core.workers.set(id, {
+    id,
+    epoch: epochOf(core, id),
+    devices: new Set(),
+    joinedAt: now,
+    heardAt: now,
+    isDraining: false,
+    endsAt: undefined,
+    refusals: new Map(),
+  });
+}
+
+/** Its leases are requeued at once; the tasks of the running one are suspects. */
+export function onWorkerLost(core: Core, id: WorkerId, reason: string, now: number): void {
+  const worker = core.workers.get(id);
+  if (worker === undefined) return;
+  core.workers.delete(id);
+  for (const device of worker.devices) {
+    core.devices.delete(device.id);
+    core.hungry.delete(device);
+    const runs = [...device.servings.values()];
+    for (const serving of runs) {
+      unserve(serving, now);
+      core.commands.push({
+        type: "notify",
+        run: serving.run.id,
+        text: `worker ${id} was lost (${reason}); its work goes to others`,
+      });
+    }
+    loseLeases(core, device, { now, reason, of: undefined });
+  }
+}
+
+/** Closes what a device holds: of one run, or of all. */
+function loseLeases(
+  core: Core,
+  device: DeviceState,
+  { now, reason, of }: { now: number; reason: string; of: RunId | undefined },
+): void {
+  const isOf = (lease: Lease) => of === undefined || lease.run.id === of;
+  const { running, waiting } = device;
+  // The waiting one first: closing the running one would promote it.
+  if (waiting !== undefined && isOf(waiting)) {
+    closeLease(core, waiting, { now, reason, isGuilty: false, isLost: true });
+  }
+  if (running !== undefined && isOf(running)) {
+    closeLease(core, running, { now, reason, isGuilty: true, isLost: true });
+  }
+}
+
+/** No new work, and what it has not begun comes back. */
+export function onWorkerDraining(core: Core, id: WorkerId, endsAt: number | undefined): void {
+  const worker = core.workers.get(id);
+  if (worker === undefined) return;
+  worker.endsAt = endsAt;
+  if (worker.isDraining) return;
+  worker.isDraining = true;
+  for (const device of worker.devices) {
+    core.hungry.delete(device);
+    for (const lease of [device.running, device.waiting]) {
+      if (lease !== undefined) orderBack(core, lease, "waiting");
+    }
+  }
+}
+
+/** Asks a worker to give back work: all of a lease if not begun, or the rest of a running one. */
+export function orderBack(core: Core, lease: Lease, what: "waiting" | "rest"): void {
+  if (lease.takeBack === "rest" || lease.takeBack === what) return;
+  lease.takeBack = what;
+  core.commands.push({
+    type: "takeBack",
+    lease: lease.id,
+    epoch: lease.epoch,
+    worker: lease.device.worker.id,
+    keepRunning: what === "waiting",
+  });
+}
+
+export function onEngineReady(
+  core: Core,
+  event: Extract<Event, { readonly type: "engineReady" }>,
+  now: number,
+): void {
+  const worker = core.workers.get(event.worker);
+  const run = core.runs.get(event.run);
+  if (worker === undefined || run === undefined || run.outcome !== undefined) return;
+  const device = knownDevice(core, worker, event.device, now);
+  // Another worker's device, or a device without memory: a lying or broken worker gets no work.
+  if (device === undefined || !(event.costMax >= 1)) return;
+  worker.refusals.delete(run.id);
+  run.refusedAt = undefined;
+  run.firstReadyAt ??= now;
+  if (!device.servings.has(run.id)) {
+    const serving = createServing(device, run, event.costMax);
+    device.servings.set(run.id, serving);
+    run.servings.set(device.id, serving);
+    run.story.readyAt(device.id, now);
+  }
+  if (device.waiting === undefined && !worker.isDraining) core.hungry.add(device);
+  shareDevice(core, device, run.id);
+}
+
+/** A run that gets a device used by others is not to wait for what has not begun there. */
+function shareDevice(core: Core, device: DeviceState, run: RunId): void {
+  const { waiting } = device;
+  if (waiting !== undefined && waiting.run.id !== run) orderBack(core, waiting, "waiting");
+}
+
+function knownDevice(
+  core: Core,
+  worker: WorkerState,
+  id: DeviceId,
+  now: number,
+): DeviceState | undefined {
+  const known = core.devices.get(id);
+  if (known !== undefined) return known.worker === worker ? known : undefined;
+  const device: DeviceState = {
+    id,
+    worker,
+    servings: new Map(),
+    running: undefined,
+    waiting: undefined,
+    idleSince: now,
+  };
+  core.devices.set(id, device);
+  worker.devices.add(device);
+  return device;
+}
+
+/** Takes a device out of a run; its speed no longer counts. */
+export function unserve(serving: Serving, now: number): void {
+  const { device, run } = serving;
+  device.servings.delete(run.id);
+  run.servings.delete(device.id);
+  run.speed -= serving.speed;
+  if (serving.model.observationCount > 0) run.knownCount -= 1;
+  if (run.knownCount === 0) run.speed = 0;
+  serving.speed = 0;
+  run.story.goneAt(device.id, now);
+}
+
+/** The engine of one device died, or (not retryable) the worker cannot serve the run at all. */
+export function onEngineFailed(
+  core: Core,
+  event: Extract<Event, { readonly type: "engineFailed" }>,
+  now: number,
+): void {
+  const worker = core.workers.get(event.worker);
+  const run = core.runs.get(event.run);
+  if (worker === undefined || run === undefined) return;
+  for (const device of worker.devices) {
+    if (event.retryable && event.device !== undefined && device.id !== event.device) continue;
+    const serving = device.servings.get(run.id);
+    if (serving !== undefined) unserve(serving, now);
+    loseLeases(core, device, { now, reason: event.reason, of: run.id });
+  }
+  if (!event.retryable) worker.refusals.set(run.id, event.reason);
+  core.commands.push({
+    type: "notify",
+    run: run.id,
+    text: `an engine of worker ${worker.id} failed: ${event.reason}`,
+  });
+}

@@ -1,0 +1,74 @@
+/**
+ * Tasks that come back: into their buckets, into groups of suspects, or out as quarantined.
+ *
+ * Owns: who is guilty when an engine or worker dies. After a first death the batch's tasks run
+ * again in groups of about the square root of their number, after a second each alone; a task that
+ * had `retriesMax` deaths is quarantined. So only a guilty one ever is, after a handful of batches.
+ */
+import type { DeviceId, Task, TaskFailure, WorkerId } from "./events.ts";
+import type { Core, RunState } from "./state.ts";
+import { QUARANTINED, QUEUED } from "./tasks.ts";
+
+export interface Requeueing {
+  readonly tasks: readonly Task[];
+  readonly isGuilty: boolean;
+  readonly reason: string;
+  readonly device:
+    | { readonly id: DeviceId; readonly worker: { readonly id: WorkerId } }
+    | undefined;
+}
+
+/** Puts tasks without a holder back in the queue. */
+export function requeue(core: Core, run: RunState, requeueing: Requeueing): void {
+  const { tasks, isGuilty, device } = requeueing;
+  if (run.cancelled !== undefined) return;
+  if (!isGuilty || device === undefined) {
+    // Backwards, so that they stand in their old order at the front of each bucket.
+    for (let index = tasks.length - 1; index >= 0; index--) {
+      const task = tasks[index]!;
+      run.tasks.state[task] = QUEUED;
+      if (run.tasks.failures[task] === 0) run.queue.pushFront(task);
+      else pushGroup(run, [task], device?.id);
+    }
+    return;
+  }
+  const dead: TaskFailure[] = [];
+  const once: Task[] = [];
+  for (const task of tasks) {
+    const failures = run.tasks.failures[task]! + 1;
+    run.tasks.failures[task] = failures;
+    if (failures >= core.options.retriesMax) {
+      const reason = `given up after ${failures} workers or engines failed on it: ${requeueing.reason}`;
+      dead.push({ task, reason, retryable: false });
+    } else {
+      run.tasks.state[task] = QUEUED;
+      if (failures > 1) pushGroup(run, [task], device.id);
+      else once.push(task);
+    }
+  }
+  const size = Math.ceil(Math.sqrt(once.length));
+  for (let from = 0; from < once.length; from += size) {
+    pushGroup(run, once.slice(from, from + size), device.id);
+  }
+  if (dead.length > 0) quarantine(core, run, { worker: device.worker.id, failures: dead });
+}
+
+function pushGroup(run: RunState, tasks: readonly Task[], avoid: DeviceId | undefined): void {
+  run.groups.push({ tasks: Uint32Array.from(tasks), reason: "retry", avoid });
+}
+
+/** Gives tasks up for good. None of them may be committed or quarantined. */
+export function quarantine(
+  core: Core,
+  run: RunState,
+  { worker, failures }: { readonly worker: WorkerId; readonly failures: readonly TaskFailure[] },
+): void {
+  for (const { task } of failures) {
+    run.tasks.state[task] = QUARANTINED;
+    const cost = run.tasks.costs[task]!;
+    run.openCost -= cost;
+    run.openSquare -= cost * cost;
+  }
+  run.quarantinedCount += failures.length;
+  core.commands.push({ type: "quarantineTasks", run: run.id, worker, failures });
+}
