@@ -12,13 +12,14 @@
 import { createHash } from "node:crypto";
 import { copyFile, link, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf } from "../base/errors.ts";
+import { fromSystemError, isRetryable, messageOf, RaysidueError } from "../base/errors.ts";
 import { ensureFolder, syncFolder, temporaryBeside, writeFileAtomically } from "../base/files.ts";
 import { spaceFolder } from "./cache-folder.ts";
 import { type Space, spaceDigest } from "./content-key.ts";
 import { listShards, ResultStore } from "./result-store.ts";
 import { shardPath } from "./segment.ts";
 import { buildIndex, ensureIndex, indexPath } from "./shard-index.ts";
+import { describeStop } from "./shard-scan.ts";
 
 /** A space, and what a person calls its model. */
 export interface NamedSpace extends Space {
@@ -70,9 +71,15 @@ export async function publish(
     await ensureFolder(folder);
     await describeSpace(folder, space);
     for (const name of names ?? (await listShards(fromFolder))) {
-      const isNew = await publishShard(shardPath(fromFolder, name), folder);
-      if (isNew) published++;
-      else skipped++;
+      try {
+        const isNew = await publishShard(shardPath(fromFolder, name), folder);
+        if (isNew) published++;
+        else skipped++;
+      } catch (thrown) {
+        // A full disk is full for the next shard too; anything else may be this shard's own.
+        if (isRetryable(thrown)) throw thrown;
+        warnings.push(`shard not cached: ${messageOf(thrown)}`);
+      }
     }
     if (published > 0) await syncFolder(folder);
   } catch (thrown) {
@@ -113,16 +120,23 @@ async function publishShard(source: string, folder: string): Promise<boolean> {
   return isNew;
 }
 
-/** The index of a shard, in full, or undefined if it has no rows. It is not written if it cannot. */
+/**
+ * The index of a shard, in full, or undefined if it has no rows. Throws "bad-input" where the shard
+ * is damaged; a torn tail is no damage.
+ */
 async function indexBytes(shardFile: string): Promise<Buffer | undefined> {
   try {
-    const header = await ensureIndex(shardFile);
-    return header.rowCount === 0 ? undefined : await readFile(indexPath(shardFile));
+    const { rowCount, trustedBytes, shardBytes } = await ensureIndex(shardFile);
+    if (rowCount === 0) return undefined;
+    if (trustedBytes === shardBytes) return await readFile(indexPath(shardFile));
   } catch {
-    // The folder may be read-only, or another process works in it.
-    const built = await buildIndex(shardFile);
-    return built.header.rowCount === 0 ? undefined : built.bytes;
+    // The folder may be read-only, or another process works in it: do without its index.
   }
+  const { header, bytes, stop } = await buildIndex(shardFile);
+  if (stop?.type === "damaged") {
+    throw new RaysidueError("bad-input", describeStop(shardFile, stop));
+  }
+  return header.rowCount === 0 ? undefined : bytes;
 }
 
 /** Whether `target` did not exist before. */
@@ -135,7 +149,7 @@ async function linkOrCopy(source: string, target: string): Promise<boolean> {
     if (errno === "EEXIST") return false;
     // Another file system, one without hard links, or somebody else's file: copy.
     if (!["EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "EMLINK", "ENOSYS"].includes(errno ?? "")) {
-      throw thrown;
+      throw fromSystemError(thrown, `cannot link ${source} to ${target}`);
     }
   }
   const temporary = temporaryBeside(target);
@@ -149,6 +163,8 @@ async function linkOrCopy(source: string, target: string): Promise<boolean> {
     }
     await rename(temporary, target);
     return true;
+  } catch (thrown) {
+    throw fromSystemError(thrown, `cannot copy ${source} to ${target}`);
   } finally {
     await rm(temporary, { force: true });
   }
