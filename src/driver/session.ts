@@ -8,8 +8,8 @@
 import { RaysidueError } from "../base/errors.ts";
 import type { SchedulerStatus } from "../rpc/messages.ts";
 import { SchedulerConnection } from "../rpc/scheduler-service.ts";
-import { EmbeddedFleet, type EmbeddedOptions } from "./embedded.ts";
 import { parseAddress } from "./address.ts";
+import { EmbeddedFleet, type EmbeddedOptions } from "./embedded.ts";
 import { userToken } from "./token.ts";
 
 export interface ConnectOptions extends EmbeddedOptions {

@@ -27,7 +27,10 @@ export class TaskStream {
   #failure: unknown;
   #hasEnded = false;
 
+  readonly runId: string;
+
   constructor(connection: SchedulerConnection, spec: RunSpec) {
+    this.runId = spec.runId;
     this.#stream = connection.drive();
     this.#stream.send({ type: "open", ...spec });
   }

@@ -28,7 +28,9 @@ export async function userToken(environment: NodeJS.ProcessEnv = process.env): P
 }
 
 /** The token to require; made and kept if there is none yet. */
-export async function userTokenOrNew(environment: NodeJS.ProcessEnv = process.env): Promise<string> {
+export async function userTokenOrNew(
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<string> {
   const known = await findToken(environment);
   if (known !== undefined) return known;
   const path = tokenFile(environment);

@@ -5,6 +5,7 @@
  * Invariant: a stream that breaks tells the shell exactly once. No decisions here.
  */
 import { performance } from "node:perf_hooks";
+import { Deferred } from "../base/deferred.ts";
 import { messageOf, RaysidueError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { createServer, listen } from "../rpc/channel.ts";
@@ -33,6 +34,7 @@ export class SchedulerServer {
   readonly #options: SchedulerOptions;
   readonly #shell: SchedulerShell;
   readonly #server;
+  readonly #closed = new Deferred<void>();
   #address = "";
 
   constructor(options: SchedulerOptions) {
@@ -63,10 +65,16 @@ export class SchedulerServer {
     this.#shell.start();
   }
 
+  /** Settles when the server is closed. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
   /** Ends every stream at once. Runs in progress are lost here; their drivers resume elsewhere. */
   close(): void {
     this.#shell.close();
     this.#server.forceShutdown();
+    this.#closed.resolve();
   }
 
   async #work(stream: MessageStream<WorkerReport, WorkerOrder>, peer: string): Promise<void> {

@@ -5,17 +5,7 @@
  * timer. Invariant: every event goes through `#step`, whose commands are carried out in order
  * before the next event. Deliberately not here: decisions (core/) and sockets (server.ts).
  */
-import { createCore, progressOf, step } from "./core/step.ts";
-import type {
-  Attempt,
-  Command,
-  DeviceId,
-  Event,
-  LeaseId,
-  RunId,
-  RunOutcome,
-  WorkerId,
-} from "./core/events.ts";
+
 import { RaysidueError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type {
@@ -30,6 +20,17 @@ import type {
   WorkerOrder,
   WorkerReport,
 } from "../rpc/messages.ts";
+import type {
+  Attempt,
+  Command,
+  DeviceId,
+  Event,
+  LeaseId,
+  RunId,
+  RunOutcome,
+  WorkerId,
+} from "./core/events.ts";
+import { createCore, progressOf, step } from "./core/step.ts";
 import { RunRecord, selectRows } from "./run-record.ts";
 import { WorkerRecord } from "./worker-record.ts";
 
@@ -133,7 +134,12 @@ export class SchedulerShell {
       case "batchProgress":
         return this.#batchProgressed(worker, report);
       case "batchReturned":
-        return this.#step({ ...report, ...{ type: "batchReturned" }, worker: id, lease: report.lease as LeaseId });
+        return this.#step({
+          ...report,
+          ...{ type: "batchReturned" },
+          worker: id,
+          lease: report.lease as LeaseId,
+        });
       case "draining":
         worker.isDraining = true;
         return this.#step({ type: "workerDraining", worker: id });

@@ -1,0 +1,42 @@
+/**
+ * `raysidue scheduler start`: the scheduler as a daemon in the foreground.
+ */
+import type { Command } from "@commander-js/extra-typings";
+
+export function addSchedulerCommand(program: Command): void {
+  const scheduler = program.command("scheduler").description("the daemon that places all work");
+  scheduler
+    .command("start")
+    .description("start a scheduler; prints its address and runs until it is stopped")
+    .option("--listen <host:port>", "where to listen; port 0 takes any free one", "127.0.0.1:7470")
+    .option("--with-parent", "end when standard input closes")
+    .addHelpText(
+      "after",
+      "\nThe token is RAYSIDUE_TOKEN, or this user's token file, which is made if there is none.",
+    )
+    .action(async ({ listen, withParent }) => {
+      const [{ SchedulerServer }, { createLog }, { userTokenOrNew }, { runDaemon }, { VERSION }] =
+        await Promise.all([
+          import("../scheduler/server.ts"),
+          import("../base/log.ts"),
+          import("../driver/token.ts"),
+          import("./run-daemon.ts"),
+          import("../base/version.ts"),
+        ]);
+      const token = await userTokenOrNew();
+      const server = new SchedulerServer({
+        listen,
+        token,
+        log: createLog("scheduler"),
+        version: VERSION,
+      });
+      await server.start();
+      process.stdout.write(`grpc://${server.address}\n`);
+      await runDaemon({
+        withParent: withParent === true,
+        drain: () => server.close(),
+        close: () => server.close(),
+        closed: server.closed,
+      });
+    });
+}

@@ -1,0 +1,62 @@
+/**
+ * `raysidue worker start`: the worker daemon of this node, in the foreground.
+ */
+import type { Command } from "@commander-js/extra-typings";
+import { collect, parseBytes, parseCount, parseSeconds } from "./option-values.ts";
+
+export function addWorkerCommand(program: Command): void {
+  const worker = program.command("worker").description("the daemon that hosts a node's engines");
+  worker
+    .command("start")
+    .description("start this node's worker daemon; runs until it is stopped")
+    .requiredOption("--address <url>", "the scheduler, grpc://HOST:PORT")
+    .option("--listen <host:port>", "where drivers on other storage fetch rows", "127.0.0.1:0")
+    .option("--engines <n>", "engine processes on the CPU (default: measured)", parseCount(1))
+    .option("--threads <n>", "threads of each engine (default: measured)", parseCount(1))
+    .option("--memory <size>", "memory that all engines together may use", parseBytes)
+    .option(
+      "--emulate <device>",
+      "offer an emulated device instead, e.g. speed=4,overhead=10ms,cost=0.1ms; repeatable",
+      collect,
+    )
+    .option("--grace <time>", "end after this long without a scheduler", parseSeconds, 60)
+    .option("--spool <folder>", "where rows wait that the driver must fetch")
+    .option("--with-parent", "end when standard input closes")
+    .action(async (options) => {
+      const [daemon, emulated, address, token, { createLog }, { runDaemon }, { VERSION }, cache] =
+        await Promise.all([
+          import("../worker/daemon.ts"),
+          import("../worker/emulated.ts"),
+          import("../driver/address.ts"),
+          import("../driver/token.ts"),
+          import("../base/log.ts"),
+          import("./run-daemon.ts"),
+          import("../base/version.ts"),
+          import("../store/cache-folder.ts"),
+        ]);
+      const { join } = await import("node:path");
+      const { host, port } = address.parseAddress(options.address);
+      const spoolRoot = options.spool ?? join(cache.defaultCacheFolder(), "spool");
+      const worker = new daemon.WorkerDaemon({
+        scheduler: `${host}:${port}`,
+        token: await token.userToken(),
+        listen: options.listen,
+        spoolFolder: join(spoolRoot, `${process.pid}`),
+        graceMs: options.grace * 1000,
+        version: VERSION,
+        log: createLog("worker"),
+        emulated: (options.emulate ?? []).map(emulated.parseEmulated),
+        ...(options.engines !== undefined && { engines: options.engines }),
+        ...(options.threads !== undefined && { threads: options.threads }),
+        ...(options.memory !== undefined && { memoryBytes: options.memory }),
+      });
+      await worker.start();
+      process.stdout.write(`${worker.workerId}\n`);
+      await runDaemon({
+        withParent: options.withParent === true,
+        drain: () => worker.drain("told to stop"),
+        close: () => void worker.close(),
+        closed: worker.closed,
+      });
+    });
+}

@@ -1,0 +1,136 @@
+/**
+ * The output folder: whose it is, who writes in it now, and where everything stands.
+ *
+ * Owns: the layout (below), the lock and the identity. Invariant: what stands in the folder under a
+ * name of the contract is whole; what is under way stands in `.raysidue/`. A folder that belongs to
+ * other parameters, or holds files of somebody else's, is refused untouched.
+ *
+ *     run.json  index.tsv  failed.tsv  trace.tsv  log.ndjson  embeddings/  per_residue/
+ *     .raysidue/{identity.json, lock, shards/, work/}
+ */
+import { open, readdir, readFile, rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { fromSystemError, RaysidueError } from "../base/errors.ts";
+import { ensureFolder, writeFileAtomically } from "../base/files.ts";
+import { isProvablyDead, makeOwnerWord } from "../model/process-owner.ts";
+
+/** What a folder is for: a run with another identity may not write in it. */
+export type Identity = Readonly<Record<string, string>>;
+
+export class OutputFolder {
+  readonly path: string;
+  #isLocked = false;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  /**
+   * Takes the folder for a run. Throws RaysidueError: "usage" where it belongs to other parameters
+   * or is not ours, "try-again" where another run writes in it, "unavailable" if it is read-only.
+   */
+  static async open(path: string, identity: Identity): Promise<OutputFolder> {
+    const folder = new OutputFolder(resolve(path));
+    const present = await folder.#entries();
+    const isOurs = present.includes(".raysidue") || present.includes("run.json");
+    if (present.length > 0 && !isOurs) {
+      throw new RaysidueError(
+        "usage",
+        `output folder ${folder.path} holds other files; name an empty or a new folder`,
+      );
+    }
+    await ensureFolder(folder.shards);
+    await folder.#lock();
+    try {
+      await folder.#checkIdentity(identity);
+      // What an earlier run left unfinished here; its results are in shards/.
+      await rm(folder.work, { recursive: true, force: true });
+      await ensureFolder(folder.work);
+    } catch (thrown) {
+      await folder.close();
+      throw fromSystemError(thrown, `cannot use output folder ${folder.path}`);
+    }
+    return folder;
+  }
+
+  /** Result shards of this and earlier runs with the same parameters. */
+  get shards(): string {
+    return join(this.path, ".raysidue", "shards");
+  }
+
+  /** Scratch of this run; removed at its end. */
+  get work(): string {
+    return join(this.path, ".raysidue", "work");
+  }
+
+  file(name: string): string {
+    return join(this.path, name);
+  }
+
+  /** Gives the folder up. Repeated calls do nothing. */
+  async close(): Promise<void> {
+    if (!this.#isLocked) return;
+    this.#isLocked = false;
+    await rm(this.work, { recursive: true, force: true });
+    await rm(this.#lockFile, { force: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  get #lockFile(): string {
+    return join(this.path, ".raysidue", "lock");
+  }
+
+  async #entries(): Promise<string[]> {
+    try {
+      return await readdir(this.path);
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return [];
+      throw fromSystemError(thrown, `cannot use output folder ${this.path}`);
+    }
+  }
+
+  async #lock(): Promise<void> {
+    for (;;) {
+      try {
+        const handle = await open(this.#lockFile, "wx");
+        await handle.writeFile(makeOwnerWord());
+        await handle.close();
+        this.#isLocked = true;
+        return;
+      } catch (thrown) {
+        if ((thrown as NodeJS.ErrnoException).code !== "EEXIST") {
+          throw fromSystemError(thrown, `cannot use output folder ${this.path}`);
+        }
+      }
+      const owner = await readFile(this.#lockFile, "utf8").catch(() => "");
+      if (owner !== "" && !isProvablyDead(owner)) {
+        throw new RaysidueError(
+          "try-again",
+          `another run writes in ${this.path} (${owner.trim()}); wait for it, or remove ${this.#lockFile} if it is gone`,
+        );
+      }
+      await rm(this.#lockFile, { force: true });
+    }
+  }
+
+  async #checkIdentity(identity: Identity): Promise<void> {
+    const file = join(this.path, ".raysidue", "identity.json");
+    const text = await readFile(file, "utf8").catch(() => undefined);
+    if (text === undefined) {
+      await writeFileAtomically(file, `${JSON.stringify(identity, undefined, 2)}\n`);
+      return;
+    }
+    const known = JSON.parse(text) as Identity;
+    const names = new Set([...Object.keys(known), ...Object.keys(identity)]);
+    const different = [...names].filter((name) => known[name] !== identity[name]);
+    if (different.length === 0) return;
+    const shown = different.map((name) => `${name} ${known[name]} there, ${identity[name]} now`);
+    throw new RaysidueError(
+      "usage",
+      `output folder ${this.path} belongs to a run with other parameters (${shown.join("; ")}); name another folder`,
+    );
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * Computes what a plan has left: submits it to the fleet and follows the run to its end.
+ *
+ * Owns: one run on a scheduler. Invariant: when it returns, every item left in the plan has a
+ * durable row in the shard folder or a reason in the returned map. Which rows those are is not
+ * remembered here: the shards say it (plan.ts, locate), so a driver's death loses nothing.
+ */
+import { randomBytes, randomUUID } from "node:crypto";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import PQueue from "p-queue";
+import { fromSystemError, RaysidueError } from "../base/errors.ts";
+import type { AttemptRow, DriverEvent, Progress, RunSpec, ShardRows } from "../rpc/messages.ts";
+import { WorkerConnection } from "../rpc/worker-service.ts";
+import { RecordFile } from "../store/record-file.ts";
+import { ShardSink } from "../store/shard-sink.ts";
+import type { Plan } from "./plan.ts";
+import type { Session } from "./session.ts";
+import { TaskStream } from "./task-stream.ts";
+
+/** What a run computes, without what only this attempt at it needs. */
+export type RunRequest = Pick<
+  RunSpec,
+  "kind" | "engine" | "model" | "fingerprint" | "parameters" | "weight" | "name"
+>;
+
+export interface RunListener {
+  onProgress(progress: Progress): void;
+  onNotice(text: string): void;
+  onAttempts(rows: readonly AttemptRow[]): Promise<void>;
+}
+
+export interface RunTasksOptions {
+  readonly session: Session;
+  readonly request: RunRequest;
+  readonly plan: Plan;
+  readonly shardFolder: string;
+  readonly workFolder: string;
+  readonly listener: RunListener;
+  readonly signal: AbortSignal;
+}
+
+/** Rows fetched at once from workers on other storage. */
+const FETCHES_MAX = 4;
+const FETCHES_WAITING_MAX = 64;
+
+/** Returns the items that failed for good, with the reason of each. */
+export async function runTasks(options: RunTasksOptions): Promise<Map<number, string>> {
+  const connection = await options.session.connection();
+  const probe = { name: `probe-${randomUUID()}`, token: randomBytes(16).toString("hex") };
+  const probePath = join(options.shardFolder, probe.name);
+  try {
+    await writeFile(probePath, probe.token, { flag: "wx" });
+  } catch (thrown) {
+    throw fromSystemError(thrown, `cannot write ${options.shardFolder}`);
+  }
+  const stream = new TaskStream(connection, {
+    ...options.request,
+    runId: randomUUID(),
+    shardFolder: options.shardFolder,
+    probeName: probe.name,
+    probeToken: probe.token,
+  });
+  const run = new FollowedRun(options, stream);
+  const onAbort = () => stream.cancel("interrupted");
+  options.signal.addEventListener("abort", onAbort, { once: true });
+  if (options.signal.aborted) onAbort();
+  try {
+    return await Promise.race([run.follow(), options.session.broken]);
+  } finally {
+    options.signal.removeEventListener("abort", onAbort);
+    stream.abandon();
+    await run.close();
+    await rm(probePath, { force: true });
+  }
+}
+
+class FollowedRun {
+  readonly #options: RunTasksOptions;
+  readonly #stream: TaskStream;
+  /** Item number of each task. */
+  readonly #items: RecordFile;
+  readonly #failed = new Map<number, string>();
+  readonly #fetches = new PQueue({ concurrency: FETCHES_MAX });
+  readonly #workers = new Map<string, WorkerConnection>();
+  readonly #sink: ShardSink;
+  readonly #runFolder: string;
+
+  constructor(options: RunTasksOptions, stream: TaskStream) {
+    this.#options = options;
+    this.#stream = stream;
+    this.#runFolder = join(options.workFolder, `tasks-${randomUUID()}`);
+    this.#items = RecordFile.create(this.#runFolder, 8);
+    this.#sink = new ShardSink(options.shardFolder);
+  }
+
+  async follow(): Promise<Map<number, string>> {
+    const submitted = this.#submit();
+    submitted.catch(() => this.#stream.abandon());
+    const ended = await this.#listen(submitted);
+    await this.#fetches.onIdle();
+    if (ended.outcome === "done") return this.#failed;
+    if (ended.outcome === "cancelled") throw new RaysidueError("cancelled", ended.message);
+    throw new RaysidueError("unavailable", ended.message);
+  }
+
+  async close(): Promise<void> {
+    this.#fetches.clear();
+    await this.#fetches.onIdle();
+    for (const worker of this.#workers.values()) worker.close();
+    await this.#sink.close();
+    this.#items.close();
+    await rm(this.#runFolder, { force: true });
+  }
+
+  async #submit(): Promise<void> {
+    const record = Buffer.alloc(8);
+    for (const { items, ...submission } of this.#options.plan.remaining()) {
+      if (this.#options.signal.aborted) return;
+      for (const item of items) {
+        record.writeDoubleLE(item);
+        this.#items.append(record);
+      }
+      await this.#stream.submit(submission);
+    }
+    this.#stream.endInput();
+  }
+
+  async #listen(submitted: Promise<void>): Promise<DriverEvent & { type: "ended" }> {
+    let ended: (DriverEvent & { type: "ended" }) | undefined;
+    try {
+      for await (const event of this.#stream.events()) {
+        if (event.type === "ended") ended = event;
+        else await this.#handle(event);
+      }
+    } catch (thrown) {
+      // Where the input broke the stream was abandoned for it: that is the error to show.
+      await Promise.race([submitted, Promise.resolve()]);
+      throw thrown;
+    }
+    if (ended !== undefined) return ended;
+    throw new RaysidueError(
+      "try-again",
+      "the run's stream ended early; run the same command again",
+    );
+  }
+
+  async #handle(event: DriverEvent): Promise<void> {
+    const { listener } = this.#options;
+    switch (event.type) {
+      case "committed":
+        if (event.bulkAddress !== "" && event.rows !== undefined) {
+          const { rows, bulkAddress } = event;
+          await this.#fetches.onSizeLessThan(FETCHES_WAITING_MAX);
+          void this.#fetches
+            .add(() => this.#fetch(rows, bulkAddress))
+            .catch((thrown: unknown) => listener.onNotice(String(thrown)));
+        }
+        return;
+      case "quarantined":
+        for (const { task, reason } of event.failures) {
+          this.#failed.set(this.#itemOf(task), reason);
+        }
+        return;
+      case "progress":
+        return listener.onProgress(event);
+      case "notice":
+        return listener.onNotice(event.text);
+      case "attempts":
+        return listener.onAttempts(event.rows);
+      default:
+        return;
+    }
+  }
+
+  /** Brings rows here that a worker wrote to its own storage. */
+  async #fetch(rows: ShardRows, address: string): Promise<void> {
+    const worker = this.#workerAt(address);
+    const size = rows.sizes.reduce((sum, each) => sum + each, 0);
+    const pieces: Uint8Array[] = [];
+    const range = {
+      runId: this.#stream.runId,
+      shard: rows.shard,
+      offset: rows.payloadOffset,
+      size,
+    };
+    for await (const piece of worker.readShard(range)) pieces.push(piece);
+    const payload = Buffer.concat(pieces);
+    if (payload.length !== size) {
+      throw new RaysidueError(
+        "try-again",
+        `worker at ${address} sent ${payload.length} of ${size} bytes`,
+      );
+    }
+    const keys = Buffer.concat(
+      rows.tasks.map((task) => this.#options.plan.distinct.read(this.#itemOf(task)).key),
+    );
+    await this.#sink.append({ keys, sizes: Uint32Array.from(rows.sizes), payload });
+  }
+
+  #workerAt(address: string): WorkerConnection {
+    let worker = this.#workers.get(address);
+    if (worker === undefined) {
+      worker = new WorkerConnection(address, this.#options.session.token);
+      this.#workers.set(address, worker);
+    }
+    return worker;
+  }
+
+  #itemOf(task: number): number {
+    return this.#items.read(task).readDoubleLE();
+  }
+}
