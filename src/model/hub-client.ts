@@ -87,6 +87,7 @@ export class HubClient {
     return this.http.retry(async () => {
       const answer = await this.http.send({ method: "HEAD", url, staysOnHub: true });
       if (answer.status >= 400) throw await this.#refusal(answer, revision.repo, name);
+      await discard(answer);
       const { headers } = answer;
       const etag = headers.get("x-linked-etag") ?? headers.get("etag") ?? "";
       const digest = parseBlobDigest(etag.replace(/^W\//, "").replaceAll('"', ""));

@@ -8,6 +8,7 @@
  */
 import { RaysidueError } from "../base/errors.ts";
 import { resolveModelName } from "./catalog.ts";
+import { openCheckpoint } from "./checkpoint.ts";
 import { isOffline } from "./environment.ts";
 import { pullFromHub } from "./hub-pull.ts";
 import {
@@ -45,7 +46,10 @@ export async function pullModel(name: string, options: PullOptions = {}): Promis
     onWait: () => context.report("wait", ""),
     signal: options.signal,
   });
-  return locateModel(name, locating);
+  const located = await locateModel(name, locating);
+  // A repository may hold, rightly checked, what is no checkpoint: say so now, not at the first run.
+  if (located.folder !== null) await openCheckpoint(located.folder);
+  return located;
 }
 
 async function locateOffline(name: string, options: LocateOptions): Promise<LocatedModel> {

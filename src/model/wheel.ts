@@ -45,8 +45,14 @@ export async function downloadWheel(
   const python = await findPython(folder, options);
   const requirement = `${source.package}==${source.version}`;
   const pip = ["-m", "pip", "--disable-pip-version-check", "--no-input", "download"];
-  const flags = ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", folder];
-  const result = await run(python, [...pip, ...flags, requirement], folder, options);
+  // The wheel is read, never run, so it need not suit this Python.
+  const only = ["--quiet", "--no-deps", "--ignore-requires-python", "--only-binary", ":all:"];
+  const result = await run(
+    python,
+    [...pip, ...only, "--dest", folder, requirement],
+    folder,
+    options,
+  );
   if (result.exitCode !== 0) throw pipFailed(python, requirement, result.output);
   const wheels = (await readdir(folder)).filter((name) => name.endsWith(".whl"));
   if (wheels.length !== 1) {
