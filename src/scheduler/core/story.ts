@@ -4,17 +4,12 @@
  * Owns: the records that explain.ts and balance.ts read. Invariant: memory stays within its limits
  * however long a run lasts; totals are exact, details are kept for the latest attempts.
  */
+import type { SpeedChange } from "./bound.ts";
 import type { Attempt, DeviceId } from "./events.ts";
 
 export interface Span {
   readonly from: number;
   to: number;
-}
-
-/** Speed of a device in cost units a second, from a time on. 0: it cannot serve. */
-export interface SpeedChange {
-  readonly at: number;
-  readonly speed: number;
 }
 
 export interface AttemptRecord {
