@@ -1,0 +1,197 @@
+/**
+ * The outline of a contact between two spheres, cut by their neighbours.
+ *
+ * Owns: the tessellation. Invariant: points lie on the surface between the two spheres, not farther
+ * than the probe from either, in order around the contact; each knows which neighbour the outline
+ * follows before and after it. Areas depend on where points are put, so the steps here are those
+ * of Voronota (Olechnovic and Venclovas, J. Comput. Chem. 35 (2014)): circle, cuts in order of
+ * distance, curves resampled every 0.2 A, points pulled onto their curve by five projections.
+ */
+import { crossing, gapTo, Hyperboloid, type MutablePoint, type Sphere } from "./hyperboloid.ts";
+
+/** Distance between points of an outline, angstrom. */
+export const STEP = 0.2;
+const PROJECTIONS = 5;
+/** What `before` and `after` are on the circle that no neighbour has cut. */
+export const ON_CIRCLE = -1;
+
+export interface ContourPoint extends MutablePoint {
+  /** Neighbour whose curve leads to, and away from, this point. */
+  before: number;
+  after: number;
+}
+
+export type Contour = ContourPoint[];
+
+export interface Pair {
+  readonly a: Sphere;
+  readonly b: Sphere;
+  readonly between: Hyperboloid;
+}
+
+/** A circle of points about `centre` across the line from a to b. */
+export function circleAround(pair: Pair, centre: MutablePoint, radius: number): Contour {
+  const { a, b } = pair;
+  const length = Math.hypot(b.x - a.x, b.y - a.y, b.z - a.z);
+  const axis = { x: (b.x - a.x) / length, y: (b.y - a.y) / length, z: (b.z - a.z) / length };
+  const first = normalOf(axis);
+  const second = {
+    x: axis.y * first.z - axis.z * first.y,
+    y: axis.z * first.x - axis.x * first.z,
+    z: axis.x * first.y - axis.y * first.x,
+  };
+  const stepDegrees = Math.max(Math.min((360 * STEP) / (2 * Math.PI * radius), 60), 5);
+  const contour: Contour = [];
+  for (let degrees = 0; degrees < 360; degrees += stepDegrees) {
+    const cosine = radius * Math.cos((degrees * Math.PI) / 180);
+    const sine = radius * Math.sin((degrees * Math.PI) / 180);
+    contour.push({
+      x: centre.x + cosine * first.x + sine * second.x,
+      y: centre.y + cosine * first.y + sine * second.y,
+      z: centre.z + cosine * first.z + sine * second.z,
+      before: ON_CIRCLE,
+      after: ON_CIRCLE,
+    });
+  }
+  return contour;
+}
+
+/** The unit vector across `v` that Voronota begins its circles with. */
+function normalOf(v: MutablePoint): MutablePoint {
+  const mirrored = { ...v };
+  if (Math.abs(v.x) > 1e-10) mirrored.x = -v.x;
+  else if (Math.abs(v.y) > 1e-10) mirrored.y = -v.y;
+  else mirrored.z = -v.z;
+  const x = v.y * mirrored.z - v.z * mirrored.y;
+  const y = v.z * mirrored.x - v.x * mirrored.z;
+  const z = v.x * mirrored.y - v.y * mirrored.x;
+  const length = Math.hypot(x, y, z);
+  if (length > 0) return { x: x / length, y: y / length, z: z / length };
+  // Along an axis of coordinates the mirror image is parallel; any normal does.
+  return Math.abs(v.x) > 0.5 ? { x: 0, y: 1, z: 0 } : { x: 1, y: 0, z: 0 };
+}
+
+/** Takes away what is nearer to neighbour `id` than to a; returns what is left, possibly split. */
+export function cut(pair: Pair, contour: Contour, c: Sphere, id: number): Contour[] {
+  const isOut = contour.map(
+    (p) => gapTo(c, p.x, p.y, p.z) < gapTo(pair.a, p.x, p.y, p.z),
+  );
+  const outCount = isOut.reduce((count, out) => count + (out ? 1 : 0), 0);
+  if (outCount === 0) return [contour];
+  if (outCount === contour.length) return [];
+  const kept: Contour = [];
+  const cuts: ContourPoint[] = [];
+  const count = contour.length;
+  for (let i = 0; i < count; i++) {
+    const point = contour[i]!;
+    if (!isOut[i]) {
+      kept.push(point);
+      continue;
+    }
+    const left = (i + count - 1) % count;
+    const right = (i + 1) % count;
+    if (!isOut[left]) cuts.push(place(kept, between(pair, point, contour[left]!, c), contour[left]!.after, id));
+    if (!isOut[right]) cuts.push(place(kept, between(pair, point, contour[right]!, c), id, contour[right]!.before));
+  }
+  const parts = cuts.length > 2 && cuts.length % 2 === 0 ? split(kept, cuts) : [kept];
+  const curves = [new Hyperboloid(pair.b, c), new Hyperboloid(pair.a, c), pair.between];
+  return parts.map((part) => mend(part, curves, id));
+}
+
+function between(pair: Pair, out: ContourPoint, inside: ContourPoint, c: Sphere): MutablePoint {
+  const t = crossing(out, inside, pair.a, c);
+  return {
+    x: out.x + t * (inside.x - out.x),
+    y: out.y + t * (inside.y - out.y),
+    z: out.z + t * (inside.z - out.z),
+  };
+}
+
+function place(contour: Contour, at: MutablePoint, before: number, after: number): ContourPoint {
+  const point = { ...at, before, after };
+  contour.push(point);
+  return point;
+}
+
+/**
+ * Several cuts: they are paired with their neighbours in the way that joins nearer ones. Where
+ * that leaves pieces apart, each piece is an outline of its own, without its last cut.
+ */
+function split(contour: Contour, cuts: readonly ContourPoint[]): Contour[] {
+  const shifted = [cuts.at(-1)!, ...cuts.slice(0, -1)];
+  const ordered = pairedLength(cuts) < pairedLength(shifted) ? cuts : shifted;
+  const places = new Map(contour.map((point, i) => [point, i]));
+  const pieces: Contour[] = [];
+  for (let i = 0; i + 1 < ordered.length; i += 2) {
+    const from = places.get(ordered[i]!)!;
+    const to = places.get(ordered[i + 1]!)!;
+    if (to === (from + 1) % contour.length) continue;
+    const piece: Contour = [];
+    for (let at = from; at !== to; at = (at + 1) % contour.length) piece.push(contour[at]!);
+    pieces.push(piece);
+  }
+  return pieces.length > 0 ? pieces : [contour];
+}
+
+function pairedLength(cuts: readonly ContourPoint[]): number {
+  let sum = 0;
+  for (let i = 0; i + 1 < cuts.length; i += 2) {
+    const [p, q] = [cuts[i]!, cuts[i + 1]!];
+    sum += Math.hypot(p.x - q.x, p.y - q.y, p.z - q.z);
+  }
+  return sum;
+}
+
+/** Puts points along the new curve of neighbour `id`, wherever the outline now jumps across. */
+function mend(contour: Contour, curves: readonly Hyperboloid[], id: number): Contour {
+  const result: Contour = [];
+  const count = contour.length;
+  for (let i = 0; i < count; i++) {
+    const from = contour[i]!;
+    const to = contour[(i + 1) % count]!;
+    result.push(from);
+    if (from.before === id || from.after !== id || to.before !== id) continue;
+    settle(from, curves);
+    settle(to, curves);
+    const distance = Math.hypot(from.x - to.x, from.y - to.y, from.z - to.z);
+    if (distance <= STEP) continue;
+    const leaps = Math.floor(distance / STEP + 0.5);
+    for (let leap = 1; leap < leaps; leap++) {
+      const t = leap / leaps;
+      const point = {
+        x: from.x + t * (to.x - from.x),
+        y: from.y + t * (to.y - from.y),
+        z: from.z + t * (to.z - from.z),
+        before: id,
+        after: id,
+      };
+      settle(point, curves);
+      result.push(point);
+    }
+  }
+  return result;
+}
+
+function settle(point: MutablePoint, curves: readonly Hyperboloid[]): void {
+  for (let i = 0; i < PROJECTIONS; i++) for (const curve of curves) curve.project(point);
+}
+
+/** The area of the fan from the outline's middle, which is put on the surface first. */
+export function areaOf(pair: Pair, contour: Contour): number {
+  const middle = { x: 0, y: 0, z: 0 };
+  for (const point of contour) {
+    middle.x += point.x / contour.length;
+    middle.y += point.y / contour.length;
+    middle.z += point.z / contour.length;
+  }
+  pair.between.project(middle);
+  let sum = 0;
+  for (let i = 0; i < contour.length; i++) {
+    const p = contour[i]!;
+    const q = contour[(i + 1) % contour.length]!;
+    const [px, py, pz] = [p.x - middle.x, p.y - middle.y, p.z - middle.z];
+    const [qx, qy, qz] = [q.x - middle.x, q.y - middle.y, q.z - middle.z];
+    sum += Math.hypot(py * qz - pz * qy, pz * qx - px * qz, px * qy - py * qx) / 2;
+  }
+  return sum;
+}
