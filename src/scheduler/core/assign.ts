@@ -54,8 +54,9 @@ function serveGroup(core: Core, serving: Serving, now: number): boolean {
   for (let index = 0; index < run.groups.length; index++) {
     const group = run.groups[index]!;
     if (group.avoid === device.id && run.servings.size > 1) continue;
-    // A copy that waits behind other work comes too late to be of use.
-    if (group.reason !== "retry" && device.running !== undefined) continue;
+    // At the end a copy that waits behind other work comes too late to be of use.
+    const isLast = group.reason !== "retry" && run.queue.count === 0;
+    if (isLast && device.running !== undefined) continue;
     const tasks = stillOpen(group, serving);
     if (tasks.some((task) => run.tasks.costs[task]! > serving.costMax)) continue;
     run.groups.splice(index, 1);

@@ -11,6 +11,7 @@ import { costWithin, isKnown, predictSeconds } from "./cost-model.ts";
 import { isShared } from "./fairness.ts";
 import { fastestSpeed, horizonSeconds } from "./horizon.ts";
 import { backlogSeconds } from "./lease.ts";
+import { trustSeconds } from "./reliability.ts";
 import type { Core, LeaseReason, Serving } from "./state.ts";
 
 /** What a batch may be. */
@@ -51,7 +52,10 @@ export function measureBatch(core: Core, serving: Serving, now: number): Measure
   const least = Math.max(OVERHEADS_MIN * model.overhead, SECONDS_MIN);
   // Soon out of work: let who is free first have the rest. While input comes in, nobody knows.
   if (isWaiting && room < least && run.isInputEnded) return undefined;
-  const most = isShared(core) ? options.sharedBatchSecondsMax : options.batchSecondsMax;
+  const most = Math.min(
+    isShared(core) ? options.sharedBatchSecondsMax : options.batchSecondsMax,
+    trustSeconds(core, device.worker, { overhead: model.overhead, now }),
+  );
   const seconds = Math.min(Math.max(options.horizonShare * room, least), Math.max(most, least));
   return {
     seconds,

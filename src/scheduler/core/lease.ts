@@ -70,6 +70,7 @@ export function openLease(core: Core, { serving, tasks, reason, now }: LeaseOpen
     failedCount: 0,
     committedCount: 0,
     takeBack: "none",
+    takeBackAt: now,
     isCopied: false,
     isClosed: false,
   };

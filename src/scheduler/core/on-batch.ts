@@ -85,12 +85,12 @@ function commit(core: Core, lease: Lease, tasks: readonly Task[], now: number) {
     worker: lease.device.worker.id,
     tasks: fresh.length === tasks.length ? tasks : fresh,
   });
-  if (lease.isCopied) releaseCopies(core, lease);
+  if (lease.isCopied) releaseCopies(core, lease, now);
   return sums;
 }
 
 /** What others hold of the tasks of a copied lease need not run any more: ask for it back. */
-function releaseCopies(core: Core, lease: Lease): void {
+function releaseCopies(core: Core, lease: Lease, now: number): void {
   const { run } = lease;
   for (const other of run.leases) {
     if (other === lease || other.isClosed) continue;
@@ -100,7 +100,7 @@ function releaseCopies(core: Core, lease: Lease): void {
     const isNeeded = other.tasks.some(
       (task, position) => other.reported[position] === 0 && run.tasks.state[task] === OUT,
     );
-    if (!isNeeded) orderBack(core, other, "rest");
+    if (!isNeeded) orderBack(core, other, { what: "rest", now });
   }
 }
 

@@ -71,7 +71,7 @@ export function onRunCancelled(core: Core, id: RunId, reason: string, now: numbe
   run.groups = [];
   run.openCost = 0;
   run.openSquare = 0;
-  for (const lease of run.leases) orderBack(core, lease, "rest");
+  for (const lease of run.leases) orderBack(core, lease, { what: "rest", now });
 }
 
 /** Ends whatever run has reached its end. */
@@ -90,7 +90,7 @@ export function endFinishedRuns(core: Core, now: number): void {
 
 export function endRun(core: Core, run: RunState, outcome: RunOutcome, now: number): void {
   run.outcome = outcome;
-  for (const lease of run.leases) orderBack(core, lease, "rest");
+  for (const lease of run.leases) orderBack(core, lease, { what: "rest", now });
   for (const serving of [...run.servings.values()]) unserve(serving, now);
   for (const worker of core.workers.values()) worker.refusals.delete(run.id);
   run.queue = new TaskQueue(run.tasks);

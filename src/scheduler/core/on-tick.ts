@@ -11,6 +11,7 @@ import { endRun } from "./on-run.ts";
 import { onWorkerLost } from "./on-worker.ts";
 import { quarantine } from "./requeue.ts";
 import type { Core, Lease, RunState } from "./state.ts";
+import { rescueLate } from "./tail.ts";
 
 const SWEEP_MS = 250;
 /** Copies of one task that may run at once besides the first. */
@@ -25,6 +26,7 @@ export function sweep(core: Core, now: number): void {
   }
   for (const run of [...core.runs.values()]) {
     recount(run);
+    rescueLate(core, run, now);
     judgeRefusals(core, run, now);
     if (run.outcome === undefined) giveUpOversize(core, run, now);
   }

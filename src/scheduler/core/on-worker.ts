@@ -6,6 +6,7 @@
  */
 import type { DeviceId, Event, RunId, WorkerId } from "./events.ts";
 import { closeLease } from "./lease.ts";
+import { noteLoss } from "./reliability.ts";
 import {
   type Core,
   createServing,
@@ -35,6 +36,7 @@ export function onWorkerLost(core: Core, id: WorkerId, reason: string, now: numb
   const worker = core.workers.get(id);
   if (worker === undefined) return;
   core.workers.delete(id);
+  if (!worker.isDraining) noteLoss(core, worker, now);
   for (const device of worker.devices) {
     core.devices.delete(device.id);
     core.hungry.delete(device);
@@ -69,7 +71,11 @@ function loseLeases(
 }
 
 /** No new work, and what it has not begun comes back. */
-export function onWorkerDraining(core: Core, id: WorkerId, endsAt: number | undefined): void {
+export function onWorkerDraining(
+  core: Core,
+  id: WorkerId,
+  { endsAt, now }: { readonly endsAt: number | undefined; readonly now: number },
+): void {
   const worker = core.workers.get(id);
   if (worker === undefined) return;
   worker.endsAt = endsAt;
@@ -78,15 +84,20 @@ export function onWorkerDraining(core: Core, id: WorkerId, endsAt: number | unde
   for (const device of worker.devices) {
     core.hungry.delete(device);
     for (const lease of [device.running, device.waiting]) {
-      if (lease !== undefined) orderBack(core, lease, "waiting");
+      if (lease !== undefined) orderBack(core, lease, { what: "waiting", now });
     }
   }
 }
 
 /** Asks a worker to give back work: all of a lease if not begun, or the rest of a running one. */
-export function orderBack(core: Core, lease: Lease, what: "waiting" | "rest"): void {
+export function orderBack(
+  core: Core,
+  lease: Lease,
+  { what, now }: { readonly what: "waiting" | "rest"; readonly now: number },
+): void {
   if (lease.takeBack === "rest" || lease.takeBack === what) return;
   lease.takeBack = what;
+  lease.takeBackAt = now;
   core.commands.push({
     type: "takeBack",
     lease: lease.id,
@@ -117,13 +128,18 @@ export function onEngineReady(
     run.story.readyAt(device.id, now);
   }
   if (device.waiting === undefined && !worker.isDraining) core.hungry.add(device);
-  shareDevice(core, device, run.id);
+  shareDevice(core, device, { run: run.id, now });
 }
 
 /** A run that gets a device used by others is not to wait for what has not begun there. */
-function shareDevice(core: Core, device: DeviceState, run: RunId): void {
+function shareDevice(
+  core: Core,
+  device: DeviceState,
+  { run, now }: { readonly run: RunId; readonly now: number },
+): void {
   const { waiting } = device;
-  if (waiting !== undefined && waiting.run.id !== run) orderBack(core, waiting, "waiting");
+  if (waiting !== undefined && waiting.run.id !== run)
+    orderBack(core, waiting, { what: "waiting", now });
 }
 
 function knownDevice(

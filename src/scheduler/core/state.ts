@@ -22,6 +22,8 @@ export interface Core {
   readonly hungry: Set<DeviceState>;
   /** Who held the leases closed last, so that a late report can be recorded as stale. */
   readonly closed: Map<LeaseId, Lease>;
+  /** Of the workers lost last. */
+  readonly lifetimesMs: number[];
   nextLease: number;
   /** Orders of the step that is under way. */
   commands: Command[];
@@ -103,6 +105,7 @@ export interface Lease {
   committedCount: number;
   /** What was asked back: nothing, all if not begun, or whatever has not begun. */
   takeBack: "none" | "waiting" | "rest";
+  takeBackAt: number;
   /** Its open tasks were given to others as well. */
   isCopied: boolean;
   isClosed: boolean;
@@ -162,6 +165,7 @@ export function createCore(options: Partial<CoreOptions> = {}): Core {
     leases: new Map(),
     hungry: new Set(),
     closed: new Map(),
+    lifetimesMs: [],
     nextLease: 1,
     commands: [],
     tailCheckedAt: Number.NEGATIVE_INFINITY,

@@ -58,7 +58,7 @@ function dispatch(core: Core, event: Event, now: number): void {
     case "workerLost":
       return onWorkerLost(core, event.worker, event.reason, now);
     case "workerDraining":
-      return onWorkerDraining(core, event.worker, event.endsAt);
+      return onWorkerDraining(core, event.worker, { endsAt: event.endsAt, now });
     case "engineReady":
       return onEngineReady(core, event, now);
     case "engineFailed":

@@ -7,7 +7,8 @@
  * empty, and only where it is predicted to end the run sooner.
  */
 import { isKnown, predictSeconds } from "./cost-model.ts";
-import { leaseSeconds, openLease, openTasks, runningSeconds } from "./lease.ts";
+import { horizonSeconds } from "./horizon.ts";
+import { backlogSeconds, leaseSeconds, openLease, openTasks, runningSeconds } from "./lease.ts";
 import { orderBack } from "./on-worker.ts";
 import type { Core, Lease, RunState, Serving } from "./state.ts";
 
@@ -15,6 +16,10 @@ import type { Core, Lease, RunState, Serving } from "./state.ts";
 const LOOK_MS = 20;
 /** A copy has to be so much faster than what it replaces: predictions err. */
 const GAIN = 1.15;
+/** A device that takes so many times what was predicted is not merely noisy. */
+const LATE = 1.5;
+/** An order to give back is answered within so many round trips, or something is wrong. */
+const ANSWER_TRIPS = 10;
 
 /** Moves work to idle devices. Asks to be woken while some remain idle. */
 export function balanceTail(core: Core, now: number): void {
@@ -56,9 +61,9 @@ function relieve(core: Core, run: RunState, now: number): void {
   let free = 0;
   for (const candidate of candidates) {
     if (free >= idle.length) break;
-    const helpers = idle.slice(free);
-    if (askBack(core, candidate, helpers)) free += 1;
-    else free += copy(core, candidate, { helpers, now });
+    if (!isIdle(idle[free]!)) free += 1;
+    else if (askBack(core, candidate, { helper: idle[free]!, now })) free += 1;
+    else copy(core, candidate, now);
   }
 }
 
@@ -77,56 +82,86 @@ function candidatesOf(run: RunState, now: number): Candidate[] {
 }
 
 /** Asks for what has not begun, if an idle device would end it sooner. */
-function askBack(core: Core, { lease, seconds }: Candidate, helpers: readonly Serving[]): boolean {
+function askBack(
+  core: Core,
+  { lease, seconds }: Candidate,
+  { helper, now }: { readonly helper: Serving; readonly now: number },
+): boolean {
   const tripSeconds = (2 * core.options.roundTripMs) / 1000;
-  const isRunning = lease.device.running === lease;
   const serving = lease.device.servings.get(lease.run.id);
-  if (!isRunning) {
+  if (lease.device.running !== lease) {
     if (lease.takeBack !== "none") return false;
-    const elsewhere = predictSeconds(helpers[0]!.model, lease.openCost, lease.openSquare);
+    const elsewhere = predictSeconds(helper.model, lease.openCost, lease.openSquare);
     if (seconds <= tripSeconds + elsewhere) return false;
-    orderBack(core, lease, "waiting");
+    orderBack(core, lease, { what: "waiting", now });
     return true;
   }
   if (lease.takeBack === "rest" || serving === undefined) return false;
   // What has begun is at most one engine call.
   if (lease.openCost <= serving.costMax || lease.openCount < 2) return false;
   if (seconds * (1 - serving.costMax / lease.openCost) <= tripSeconds) return false;
-  orderBack(core, lease, "rest");
+  orderBack(core, lease, { what: "rest", now });
   return true;
 }
 
-/** Runs copies of what a lease has open on idle devices; returns how many took one. */
-function copy(
-  core: Core,
-  { lease, seconds }: Candidate,
-  { helpers, now }: { readonly helpers: readonly Serving[]; readonly now: number },
-): number {
+interface Helper {
+  readonly serving: Serving;
+  readonly backlog: number;
+}
+
+/** Deals copies of what a lease has open to the devices that are free, or soon will be. */
+function copy(core: Core, { lease, seconds }: Candidate, now: number): boolean {
   const { run } = lease;
-  if (lease.isCopied || lease.device.running !== lease) return 0;
-  if (lease.reason === "backup copy" || lease.reason === "overdue copy") return 0;
+  if (lease.isCopied || lease.reason === "backup copy" || lease.reason === "overdue copy") {
+    return false;
+  }
+  const isWaiting = lease.device.running !== lease;
+  // One that waits is asked back; if nothing comes, its worker may be dead.
+  if (isWaiting && now - lease.takeBackAt < ANSWER_TRIPS * core.options.roundTripMs) return false;
   const tasks = openTasks(lease);
-  const able = helpers.filter(({ costMax }) => costMax >= run.tasks.costs[tasks[0] ?? 0]!);
-  const parts = deal(tasks, Math.min(able.length, tasks.length));
-  const slowest = able[parts.length - 1];
-  if (slowest === undefined) return 0;
-  const longest = Math.max(
-    ...parts.map((part, index) => {
-      let [cost, square] = [0, 0];
-      for (const task of part) {
-        const c = run.tasks.costs[task]!;
-        cost += c;
-        square += c * c;
-      }
-      return predictSeconds(able[index]!.model, cost, square);
-    }),
-  );
-  if (longest * GAIN + core.options.roundTripMs / 1000 >= seconds) return 0;
+  const helpers = helpersOf(run, { lease, within: seconds / 2, now });
+  const parts = deal(tasks, Math.min(helpers.length, tasks.length));
+  if (parts.length === 0) return false;
+  let longest = 0;
+  for (const [index, part] of parts.entries()) {
+    const { serving, backlog } = helpers[index]!;
+    longest = Math.max(longest, backlog + partSeconds(serving, part));
+  }
+  if (longest * GAIN + core.options.roundTripMs / 1000 >= seconds) return false;
   lease.isCopied = true;
   for (const [index, part] of parts.entries()) {
-    openLease(core, { serving: able[index]!, tasks: part, reason: "backup copy", now });
+    const { serving } = helpers[index]!;
+    if (isIdle(serving)) openLease(core, { serving, tasks: part, reason: "backup copy", now });
+    else run.groups.push({ tasks: part, reason: "backup copy", avoid: lease.device.id });
   }
-  return parts.length;
+  return true;
+}
+
+/** Who could run a part of the lease's work soon, the first to be free first. */
+function helpersOf(
+  run: RunState,
+  { lease, within, now }: { readonly lease: Lease; readonly within: number; readonly now: number },
+): Helper[] {
+  const largest = run.tasks.costs[lease.tasks[0]!]!;
+  const helpers: Helper[] = [];
+  for (const serving of run.servings.values()) {
+    const { device, model, costMax } = serving;
+    if (device === lease.device || device.worker.isDraining) continue;
+    if (!isKnown(model) || costMax < largest) continue;
+    const backlog = backlogSeconds(device, now);
+    if (backlog !== undefined && backlog <= within) helpers.push({ serving, backlog });
+  }
+  return helpers.sort((a, b) => a.backlog - b.backlog || b.serving.speed - a.serving.speed);
+}
+
+function partSeconds({ run, model }: Serving, part: Uint32Array): number {
+  let [cost, square] = [0, 0];
+  for (const task of part) {
+    const c = run.tasks.costs[task]!;
+    cost += c;
+    square += c * c;
+  }
+  return predictSeconds(model, cost, square);
 }
 
 /** Deals tasks to `count` hands in turn: they lie longest first, so the hands weigh much the same. */
@@ -134,4 +169,21 @@ function deal(tasks: Uint32Array, count: number): Uint32Array[] {
   return Array.from({ length: count }, (_, hand) =>
     tasks.filter((_task, index) => index % count === hand),
   );
+}
+
+/** Copies what a late device will not end before all the rest is done, while there is a rest. */
+export function rescueLate(core: Core, run: RunState, now: number): void {
+  const horizon = horizonSeconds(core, run);
+  if (!run.isInputEnded || horizon === undefined || run.queue.count === 0) return;
+  for (const lease of run.leases) {
+    if (lease.isCopied || lease.device.running !== lease) continue;
+    const predicted = leaseSeconds(lease);
+    const elapsed = (now - lease.startedAt) / 1000;
+    if (predicted === undefined || elapsed < LATE * predicted || elapsed < horizon) continue;
+    if (lease.reason === "backup copy" || lease.reason === "overdue copy") continue;
+    lease.isCopied = true;
+    for (const part of deal(openTasks(lease), Math.min(run.servings.size, lease.openCount))) {
+      run.groups.push({ tasks: part, reason: "backup copy", avoid: lease.device.id });
+    }
+  }
 }
