@@ -6,20 +6,14 @@
  * way to disk, agreed, and were flushed; a partial file has one writer, named in its own name.
  * Deliberately not here: where bytes come from (`BlobSource`).
  */
-import { type FileHandle, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
+import { readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { fromSystemError, RaysidueError } from "../base/errors.ts";
 import { ensureFolder, syncFolder } from "../base/files.ts";
-import { type BlobDigest, BlobHasher, type DigestMemory, hashFile } from "./digests.ts";
+import { type BlobRequest, BlobSink } from "./blob-sink.ts";
+import { type BlobDigest, type DigestMemory, hashFile } from "./digests.ts";
 import type { CachedRepo } from "./hub-cache.ts";
 import { isProvablyDead, makeOwnerWord } from "./process-owner.ts";
-
-export interface BlobRequest {
-  /** For messages: what is being fetched, `facebook/esm2.../model.safetensors`. */
-  readonly label: string;
-  readonly sizeBytes: number;
-  readonly digest: BlobDigest;
-}
 
 /**
  * Delivers a blob's bytes to `sink`, from `sink.sizeBytes` on or, after `sink.restart()`, from 0.
@@ -120,9 +114,20 @@ export class BlobStore {
 
   /** Takes over the longest partial file of a dead process; returns its size. */
   async #adopt(request: BlobRequest, partial: string): Promise<number> {
-    const prefix = `${request.digest.hex}.`;
+    const best = await this.#longestPartial(request);
+    if (best === undefined) return 0;
+    // Renaming is atomic: of two processes that both want it, one gets it.
+    return rename(best.path, partial).then(
+      () => best.sizeBytes,
+      () => 0,
+    );
+  }
+
+  async #longestPartial(
+    request: BlobRequest,
+  ): Promise<{ path: string; sizeBytes: number } | undefined> {
     let best: { path: string; sizeBytes: number } | undefined;
-    for (const path of await this.#partials(prefix)) {
+    for (const path of await this.#partials(`${request.digest.hex}.`)) {
       const sizeBytes = await stat(path).then(
         (status) => status.size,
         () => 0,
@@ -131,12 +136,7 @@ export class BlobStore {
         best = { path, sizeBytes };
       }
     }
-    if (best === undefined) return 0;
-    // Renaming is atomic: of two processes that both want it, one gets it.
-    return rename(best.path, partial).then(
-      () => best.sizeBytes,
-      () => 0,
-    );
+    return best;
   }
 
   /** Partial files whose writer is certainly gone or has let go of them. */
@@ -165,94 +165,20 @@ export class BlobStore {
     }
   }
 
-  /** Throws RaysidueError "try-again" where `neededBytes` will not fit on the disk. */
-  async checkSpace(neededBytes: number): Promise<void> {
+  /** Throws RaysidueError "try-again" where the blobs, and `extraBytes`, will not fit on the disk. */
+  async checkSpace(requests: readonly BlobRequest[], extraBytes: number): Promise<void> {
     await ensureFolder(this.#repo.blobsFolder);
+    let neededBytes = extraBytes;
+    for (const request of requests) {
+      // What an interrupted pull left is on the disk already.
+      const resumed = await this.#longestPartial(request);
+      neededBytes += request.sizeBytes - (resumed?.sizeBytes ?? 0);
+    }
     const { bavail, bsize } = await statfs(this.#repo.blobsFolder);
     const freeBytes = bavail * bsize;
     if (freeBytes >= neededBytes) return;
-    const mega = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
-    const said = `the disk of ${this.#repo.root} has ${mega(freeBytes)} free, ${mega(neededBytes)} are needed`;
+    const sizes = `${(freeBytes / 1e6).toFixed(1)} MB free, ${(neededBytes / 1e6).toFixed(1)} MB are needed`;
+    const said = `the disk of ${this.#repo.root} has ${sizes}`;
     throw new RaysidueError("try-again", `${said}; free some space or set HF_HUB_CACHE`);
-  }
-}
-
-/** A partial file being written, hashed on the way. */
-export class BlobSink {
-  readonly #handle: FileHandle;
-  readonly #request: BlobRequest;
-  #hasher: BlobHasher;
-  #sizeBytes = 0;
-  #actual = "";
-
-  private constructor(handle: FileHandle, request: BlobRequest) {
-    this.#handle = handle;
-    this.#request = request;
-    this.#hasher = BlobSink.#hasherFor(request);
-  }
-
-  static #hasherFor(request: BlobRequest): BlobHasher {
-    return new BlobHasher({ expected: request.digest, sizeBytes: request.sizeBytes });
-  }
-
-  /** Opens `path`, reading what it already holds into the digest. */
-  static async open(path: string, request: BlobRequest): Promise<BlobSink> {
-    const sink = new BlobSink(await open(path, "a+"), request);
-    const buffer = Buffer.alloc(1 << 20);
-    for (;;) {
-      const { bytesRead } = await sink.#handle.read(buffer, 0, buffer.length, sink.#sizeBytes);
-      if (bytesRead === 0) return sink;
-      sink.#hasher.update(buffer.subarray(0, bytesRead));
-      sink.#sizeBytes += bytesRead;
-    }
-  }
-
-  /** Bytes that are here so far. */
-  get sizeBytes(): number {
-    return this.#sizeBytes;
-  }
-
-  get isComplete(): boolean {
-    return this.#sizeBytes >= this.#request.sizeBytes;
-  }
-
-  /** Appends. More bytes than the blob has are an error, not a file. */
-  async write(chunk: Uint8Array): Promise<void> {
-    if (this.#sizeBytes + chunk.byteLength > this.#request.sizeBytes) {
-      this.#actual = `more than ${this.#request.sizeBytes} bytes`;
-      throw this.mismatch();
-    }
-    for (let at = 0; at < chunk.byteLength; ) {
-      const { bytesWritten } = await this.#handle.write(chunk, at, chunk.byteLength - at);
-      this.#hasher.update(chunk.subarray(at, at + bytesWritten));
-      this.#sizeBytes += bytesWritten;
-      at += bytesWritten;
-    }
-  }
-
-  async restart(): Promise<void> {
-    await this.#handle.truncate(0);
-    this.#hasher = BlobSink.#hasherFor(this.#request);
-    this.#sizeBytes = 0;
-  }
-
-  /** Flushes and compares: the SHA-256, or undefined where size or digest disagree. */
-  async finish(): Promise<string | undefined> {
-    const { sha256, asExpected } = this.#hasher.finish();
-    this.#actual = `${asExpected} of ${this.#sizeBytes} bytes`;
-    if (!this.isComplete || asExpected !== this.#request.digest.hex) return undefined;
-    await this.#handle.sync();
-    return sha256;
-  }
-
-  mismatch(): RaysidueError {
-    const { label, digest, sizeBytes } = this.#request;
-    const said = `${label}: digest ${this.#actual}, expected ${digest.hex} of ${sizeBytes} bytes`;
-    const advice = "try once more; if it stays, a proxy or mirror alters the file";
-    return new RaysidueError("bad-input", `${said}; nothing was kept; ${advice}`);
-  }
-
-  async close(): Promise<void> {
-    await this.#handle.close();
   }
 }

@@ -9,7 +9,7 @@
 import { join } from "node:path";
 import PQueue from "p-queue";
 import { RaysidueError } from "../base/errors.ts";
-import type { BlobSink } from "./blob-store.ts";
+import type { BlobSink } from "./blob-sink.ts";
 import { readModelConfig } from "./config.ts";
 import { hubEndpoint, hubToken } from "./environment.ts";
 import { HubClient, type HubFile, type HubRevision } from "./hub-client.ts";

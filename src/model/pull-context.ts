@@ -4,7 +4,7 @@
  * Owns: the options and progress of a pull, its place in the cache, and its count of bytes.
  * Invariant: space is checked before bytes are announced. Deliberately not here: protocols.
  */
-import type { BlobRequest } from "./blob-store.ts";
+import type { BlobRequest } from "./blob-sink.ts";
 import { BlobStore } from "./blob-store.ts";
 import type { Environment } from "./environment.ts";
 import type { CachedRepo } from "./hub-cache.ts";
@@ -49,9 +49,8 @@ export class PullContext {
   /** Counts blobs that will be fetched. Throws "try-again" where they, and `extraBytes`, do not fit. */
   async announce(requests: readonly BlobRequest[], extraBytes = 0): Promise<void> {
     if (requests.length === 0) return;
-    const neededBytes = requests.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    await this.store.checkSpace(neededBytes + extraBytes);
-    this.#totalBytes += neededBytes;
+    await this.store.checkSpace(requests, extraBytes);
+    this.#totalBytes += requests.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   }
 
   /** Tells how far `file` is. */

@@ -13,7 +13,7 @@ import { pipeline } from "node:stream";
 import { createInflateRaw } from "node:zlib";
 import { fromSystemError, messageOf, RaysidueError } from "../base/errors.ts";
 import { readZipDirectory } from "../formats/zip-directory.ts";
-import type { BlobSink } from "./blob-store.ts";
+import type { BlobSink } from "./blob-sink.ts";
 import type { WheelMember, WheelSource } from "./catalog.ts";
 import { hashFile } from "./digests.ts";
 import type { Environment } from "./environment.ts";
