@@ -2,7 +2,7 @@
  * Arrow IPC files (`.arrow`, Feather version 2): tables and ragged tables.
  *
  * Owns: writing record batches of bounded size one after another, and reading them likewise.
- * Invariant: memory is a few blocks (table.ts), whatever the file's size; equal rows give equal
+ * Invariant: memory is a few blocks (table-cutter.ts), whatever the file's size; equal rows give equal
  * bytes. Uncompressed, so that a reader can map the file.
  */
 import { open } from "node:fs/promises";
@@ -26,11 +26,10 @@ import {
   type ColumnSpec,
   checkSpecs,
   type RaggedChunk,
-  RaggedCutter,
   type TableChunk,
-  TableCutter,
   type TableWriter,
 } from "./table.ts";
+import { RaggedCutter, TableCutter } from "./table-cutter.ts";
 
 /** Hands over the pieces of the encoding instead of queueing them without bound. */
 class PieceWriter extends RecordBatchFileWriter {

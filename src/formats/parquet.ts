@@ -1,7 +1,7 @@
 /**
  * Parquet files: `id: utf8`, `length: int32`, vectors as `fixed_size_list<float32|float16>[dim]`.
  *
- * Owns: streaming row groups out of and into a file. Invariant: memory is a few blocks (table.ts),
+ * Owns: streaming row groups out of and into a file. Invariant: memory is a few blocks (table-cutter.ts),
  * whatever the file's size; a block is a row group; equal rows give equal bytes. Statistics and
  * dictionaries are off: vectors and ids have no use for them.
  *
@@ -26,14 +26,8 @@ import { Deferred } from "../base/deferred.ts";
 import { fromSystemError, messageOf, RaysidueError } from "../base/errors.ts";
 import { tableBatch, tableChunk, tableSchema } from "./arrow-batch.ts";
 import { AtomicFile } from "./atomic-file.ts";
-import {
-  blockRows,
-  type ColumnSpec,
-  checkSpecs,
-  type TableChunk,
-  TableCutter,
-  type TableWriter,
-} from "./table.ts";
+import { type ColumnSpec, checkSpecs, type TableChunk, type TableWriter } from "./table.ts";
+import { blockRows, TableCutter } from "./table-cutter.ts";
 
 /** Ends a row group early where ids are huge, before the library's memory (4 GiB at most) fills. */
 const GROUP_BYTES_MAX = 64 << 20;

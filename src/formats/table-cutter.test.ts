@@ -2,13 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RaysidueError } from "../base/errors.ts";
 import { joinTables, someRagged, someTable } from "./table.fixture.ts";
-import {
-  checkSpecs,
-  type RaggedChunk,
-  RaggedCutter,
-  type TableChunk,
-  TableCutter,
-} from "./table.ts";
+import { checkSpecs, type RaggedChunk, type TableChunk } from "./table.ts";
+import { RaggedCutter, TableCutter } from "./table-cutter.ts";
 
 test("blocks depend on the rows alone, and hold every row once", () => {
   const table = someTable(4_500, 512);
