@@ -9,7 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DaemonChild } from "../base/child-process.ts";
-import { RaysidueError } from "../base/errors.ts";
+import { Deferred } from "../base/deferred.ts";
+import { messageOf, RaysidueError } from "../base/errors.ts";
 import { makeToken } from "../rpc/channel.ts";
 
 /** How this machine's worker is sized; each is measured or detected if absent. */
@@ -21,7 +22,12 @@ export interface EmbeddedOptions {
   readonly emulate?: readonly string[];
   /** Where the daemons' logs go; absent: a temporary file, removed at the end. */
   readonly logPath?: string;
+  /** Told what a person should read: the worker daemon was started again. */
+  readonly onNotice?: (text: string) => void;
 }
+
+/** A worker daemon that dies is started again so often; more often, something is wrong with it. */
+const RESTARTS_MAX = 3;
 
 /** The program behind `raysidue`, of this same installation. */
 const PROGRAM = fileURLToPath(new URL("../cli/main.js", import.meta.url));
@@ -29,68 +35,101 @@ const PROGRAM = fileURLToPath(new URL("../cli/main.js", import.meta.url));
 export class EmbeddedFleet {
   readonly address: string;
   readonly token: string;
+  readonly #options: EmbeddedOptions;
   readonly #scheduler: DaemonChild;
-  readonly #worker: DaemonChild;
   readonly #folder: string;
+  readonly #logPath: string;
+  readonly #broken = new Deferred<never>();
+  #worker: DaemonChild | undefined;
+  #isClosing = false;
 
-  private constructor(options: {
-    address: string;
-    token: string;
-    scheduler: DaemonChild;
-    worker: DaemonChild;
-    folder: string;
-  }) {
-    this.address = options.address;
-    this.token = options.token;
-    this.#scheduler = options.scheduler;
-    this.#worker = options.worker;
-    this.#folder = options.folder;
+  private constructor(options: EmbeddedOptions, started: Started) {
+    this.address = started.address;
+    this.token = started.token;
+    this.#options = options;
+    this.#scheduler = started.scheduler;
+    this.#folder = started.folder;
+    this.#logPath = started.logPath;
   }
 
   static async start(options: EmbeddedOptions): Promise<EmbeddedFleet> {
     const token = makeToken();
     const folder = await mkdtemp(join(tmpdir(), "raysidue-"));
     const logPath = options.logPath ?? join(folder, "log.ndjson");
-    const environment = { RAYSIDUE_TOKEN: token };
-    let scheduler: DaemonChild | undefined;
     try {
-      const started = await DaemonChild.start({
+      const { child: scheduler, line } = await DaemonChild.start({
         what: "scheduler",
         arguments: [PROGRAM, "scheduler", "start", "--listen", "127.0.0.1:0", "--with-parent"],
-        environment,
+        environment: { RAYSIDUE_TOKEN: token },
         logPath,
       });
-      scheduler = started.child;
-      const address = started.line.replace(/^grpc:\/\//, "");
-      const { child: worker } = await DaemonChild.start({
-        what: "worker daemon",
-        arguments: [PROGRAM, "worker", "start", "--with-parent", ...workerFlags(options)],
-        environment: { ...environment, RAYSIDUE_ADDRESS: started.line },
-        logPath,
-      });
-      return new EmbeddedFleet({ address, token, scheduler, worker, folder });
+      const address = line.replace(/^grpc:\/\//, "");
+      const fleet = new EmbeddedFleet(options, { address, token, scheduler, folder, logPath });
+      void fleet.#watchScheduler();
+      try {
+        await fleet.#startWorker(0);
+      } catch (thrown) {
+        await fleet.close();
+        throw thrown;
+      }
+      return fleet;
     } catch (thrown) {
-      await scheduler?.stop();
       await rm(folder, { recursive: true, force: true });
       throw thrown;
     }
   }
 
-  /** Rejects when a daemon ends that nobody asked to end. */
+  /** Rejects when the fleet cannot go on. */
   get broken(): Promise<never> {
-    const watch = async (child: DaemonChild) => {
-      const { code, signal } = await child.exited;
-      const how = signal ?? `exit code ${code}`;
-      throw new RaysidueError("try-again", `the ${child.what} ended unexpectedly (${how})`);
-    };
-    return Promise.race([watch(this.#scheduler), watch(this.#worker)]);
+    return this.#broken.promise;
   }
 
   async close(): Promise<void> {
-    await this.#worker.stop();
+    this.#isClosing = true;
+    await this.#worker?.stop();
     await this.#scheduler.stop();
     await rm(this.#folder, { recursive: true, force: true });
   }
+
+  async #watchScheduler(): Promise<void> {
+    const { code, signal } = await this.#scheduler.exited;
+    const how = signal ?? `exit code ${code}`;
+    this.#break(`the scheduler ended (${how})`);
+  }
+
+  async #startWorker(restarts: number): Promise<void> {
+    const { child } = await DaemonChild.start({
+      what: "worker daemon",
+      arguments: [PROGRAM, "worker", "start", "--with-parent", ...workerFlags(this.#options)],
+      environment: {
+        RAYSIDUE_TOKEN: this.token,
+        RAYSIDUE_ADDRESS: `grpc://${this.address}`,
+      },
+      logPath: this.#logPath,
+    });
+    this.#worker = child;
+    void child.exited.then(({ code, signal }) => {
+      if (this.#isClosing) return;
+      const how = signal ?? `exit code ${code}`;
+      if (restarts >= RESTARTS_MAX) return this.#break(`the worker daemon ended (${how})`);
+      this.#options.onNotice?.(`the worker daemon ended (${how}); starting it again`);
+      this.#startWorker(restarts + 1).catch((thrown) => this.#break(messageOf(thrown)));
+    });
+  }
+
+  #break(reason: string): void {
+    if (this.#isClosing) return;
+    const text = `${reason}; see ${this.#logPath}; the same command resumes`;
+    this.#broken.reject(new RaysidueError("try-again", text));
+  }
+}
+
+interface Started {
+  readonly address: string;
+  readonly token: string;
+  readonly scheduler: DaemonChild;
+  readonly folder: string;
+  readonly logPath: string;
 }
 
 function workerFlags(options: EmbeddedOptions): string[] {

@@ -30,7 +30,9 @@ import type {
   RunOutcome,
   WorkerId,
 } from "./core/events.ts";
-import { createCore, progressOf, step } from "./core/step.ts";
+import { progressOf } from "./core/progress.ts";
+import { createCore, epochOf } from "./core/state.ts";
+import { step } from "./core/step.ts";
 import { RunRecord, selectRows } from "./run-record.ts";
 import { WorkerRecord } from "./worker-record.ts";
 
@@ -39,6 +41,9 @@ const PROGRESS_MS = 500;
 
 /** The longest the core goes without a tick. */
 const TICK_MS = 1000;
+
+/** Far more workers than join in a millisecond; the product stays exact in a double. */
+const EPOCHS_A_MS = 1000;
 
 export interface ShellOptions {
   readonly log: Log;
@@ -66,7 +71,11 @@ export class SchedulerShell {
 
   constructor(options: ShellOptions) {
     this.#options = options;
-    this.#core = createCore({ lostAfterMs: options.lostAfterMs });
+    this.#core = createCore({
+      lostAfterMs: options.lostAfterMs,
+      // A life's epochs lie above those of every earlier life: its late reports look stale.
+      epochFirst: Date.now() * EPOCHS_A_MS,
+    });
   }
 
   start(): void {
@@ -98,7 +107,8 @@ export class SchedulerShell {
     const worker = new WorkerRecord({ id, registration, now, send, close });
     this.#workers.set(id, worker);
     const { heartbeatMs, lostAfterMs } = this.#options;
-    send({ type: "registered", epoch: id, heartbeatMs, lostAfterMs });
+    const epoch = epochOf(this.#core, id);
+    send({ type: "registered", epoch, heartbeatMs, lostAfterMs });
     this.#step({ type: "workerJoined", worker: id });
     for (const run of this.#runs.values()) send({ type: "openRun", ...run.spec });
     this.#options.log.info({ worker: registration.workerId, host: registration.host }, "joined");
@@ -336,7 +346,6 @@ export class SchedulerShell {
     const run = this.#runs.get(id);
     if (run === undefined) return;
     run.flushAttempts();
-    run.send({ type: "progress", ...this.#progress(run) });
     run.send({
       type: "ended",
       outcome: outcome.type,
@@ -359,8 +368,10 @@ export class SchedulerShell {
     return undefined;
   }
 
-  #progress(run: RunRecord): Progress {
-    const { costSubmitted, costCommitted, costPerSecond, ...rest } = progressOf(this.#core, run.id);
+  #progress(run: RunRecord): Progress | undefined {
+    const progress = progressOf(this.#core, run.id);
+    if (progress === undefined) return undefined;
+    const { costSubmitted, costCommitted, costPerSecond, ...rest } = progress;
     return {
       ...rest,
       tokensSubmitted: costSubmitted,
@@ -373,7 +384,8 @@ export class SchedulerShell {
   #reportProgress(): void {
     for (const run of this.#runs.values()) {
       run.flushAttempts();
-      run.send({ type: "progress", ...this.#progress(run) });
+      const progress = this.#progress(run);
+      if (progress !== undefined) run.send({ type: "progress", ...progress });
     }
   }
 

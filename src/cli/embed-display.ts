@@ -1,0 +1,93 @@
+/**
+ * What a person sees of `embed`, on standard error: a plan line, a progress line, a summary.
+ *
+ * On a terminal the progress line stays in place; elsewhere it is a plain line every ten seconds.
+ */
+import cliProgress from "cli-progress";
+import { formatCount, formatSeconds } from "../base/units.ts";
+import type { EmbedObserver, EmbedPlan, EmbedSummary, Progress } from "../driver/api.ts";
+import { showPull } from "./pull-progress.ts";
+
+const PLAIN_EVERY_MS = 10_000;
+
+export class EmbedDisplay implements EmbedObserver, Disposable {
+  readonly #bar = new cliProgress.SingleBar({
+    stream: process.stderr,
+    noTTYOutput: true,
+    notTTYSchedule: PLAIN_EVERY_MS,
+    hideCursor: null as unknown as boolean,
+    etaBuffer: 1,
+    format: "{percentage}% {done}",
+  });
+  #onModel: EmbedObserver["onModel"];
+  #isBarOn = false;
+  #startedAt = 0;
+
+  onModel(progress: Parameters<NonNullable<EmbedObserver["onModel"]>>[0]): void {
+    this.#onModel ??= showPull("model");
+    this.#onModel(progress);
+  }
+
+  onPlan(plan: EmbedPlan): void {
+    const { records, refused, distinct, cached, residues } = plan;
+    const skipped = refused > 0 ? ` (${formatCount(refused)} skipped)` : "";
+    const parts = [
+      `${formatCount(records)} records${skipped}`,
+      `${formatCount(distinct)} distinct`,
+      `${formatCount(cached)} cached`,
+      `${formatCount(residues)} residues`,
+    ];
+    this.#line(`plan: ${parts.join(", ")}`);
+  }
+
+  onProgress(progress: Progress): void {
+    const { committed, quarantined, submitted, tokensCommitted, tokensSubmitted } = progress;
+    if (!this.#isBarOn) {
+      this.#isBarOn = true;
+      this.#startedAt = performance.now();
+      this.#bar.start(Math.max(1, tokensSubmitted), 0, { done: "starting" });
+    }
+    const elapsed = (performance.now() - this.#startedAt) / 1000;
+    const rate = progress.tokensPerSecond || tokensCommitted / Math.max(elapsed, 1e-3);
+    const left =
+      progress.idealSeconds || (tokensSubmitted - tokensCommitted) / Math.max(rate, 1e-9);
+    const parts = [
+      `${formatCount(committed + quarantined)} of ${formatCount(submitted)} sequences`,
+      `${formatCount(tokensCommitted)} tokens`,
+      tokensCommitted > 0 ? `${formatCount(rate)} tokens/s` : `${progress.devices} devices`,
+      ...(tokensCommitted > 0 ? [`${formatSeconds(left)} left`] : []),
+      ...(progress.workers === 0 ? ["waiting for a worker"] : []),
+    ];
+    this.#bar.setTotal(Math.max(1, tokensSubmitted));
+    this.#bar.update(tokensCommitted, { done: parts.join(", ") });
+  }
+
+  onNotice(text: string): void {
+    this.#line(text);
+  }
+
+  onDone(summary: EmbedSummary): void {
+    this[Symbol.dispose]();
+    const { computed, plan, rows, failed, seconds } = summary;
+    const parts = [
+      `${formatCount(rows)} rows`,
+      `${formatCount(computed)} computed`,
+      `${formatCount(plan.cached)} cached`,
+      ...(failed > 0 ? [`${formatCount(failed)} failed (failed.tsv says why)`] : []),
+      `in ${formatSeconds(seconds.total)}`,
+    ];
+    this.#line(`done: ${parts.join(", ")}`);
+    this.#line(`output: ${summary.outputFolder}`);
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#isBarOn) return;
+    this.#isBarOn = false;
+    this.#bar.stop();
+  }
+
+  #line(text: string): void {
+    const erase = this.#isBarOn && process.stderr.isTTY === true ? "\r\u001b[K" : "";
+    process.stderr.write(`${erase}${text}\n`);
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * `raysidue embed`: sequences of FASTA files to vectors of a protein language model.
+ */
+import { type Command, Option } from "@commander-js/extra-typings";
+import { EXIT_QUARANTINED, printJson, reportFailure } from "./exit.ts";
+import { collect, parseBytes, parseCount, parseList } from "./option-values.ts";
+
+export function addEmbedCommand(program: Command): void {
+  defineEmbed(program).action(runEmbed);
+}
+
+function defineEmbed(program: Command) {
+  return program
+    .command("embed <input...>")
+    .description("embed the sequences of FASTA files (plain, gzip, - for stdin, folders)")
+    .requiredOption("-o, --output <folder>", "where results go; the same command again resumes")
+    .option(
+      "-m, --model <model>",
+      "catalogue name, owner/name on the hub, or a folder",
+      "antiberty",
+    )
+    .option(
+      "--pool <pools>",
+      "mean, max, bos, several with commas, or none",
+      (text) => (text === "none" ? [] : parseList(["mean", "max", "bos"])(text)),
+      ["mean"] as ("mean" | "max" | "bos")[],
+    )
+    .option("--per-residue", "also one vector a residue, in per_residue/")
+    .option("--scalar", "also one number a residue: the mean of its vector, in per_residue/")
+    .option("--layer <n>", "hidden state: 0 the embedding, -1 the last", Number, -1)
+    .addOption(
+      new Option("--dtype <dtype>", "of the output")
+        .choices(["float32", "float16"] as const)
+        .default("float32" as const),
+    )
+    .option("--max-length <n>", "residues (default: what the model was made for)", parseCount(1))
+    .addOption(
+      new Option("--on-long <what>", "with longer sequences")
+        .choices(["error", "truncate", "window"] as const)
+        .default("error" as const),
+    )
+    .option("--window-overlap <n>", "residues that neighbouring windows share", parseCount(0))
+    .addOption(
+      new Option("--on-invalid <what>", "with records that cannot be embedded")
+        .choices(["fail", "skip"] as const)
+        .default("fail" as const),
+    )
+    .addOption(
+      new Option("--format <format>", "of embeddings/")
+        .choices(["parquet", "arrow", "h5", "npz", "csv"] as const)
+        .default("parquet" as const),
+    )
+    .option("-r, --recursive", "search folders below folders too")
+    .option("--address <url>", "a running scheduler, grpc://HOST:PORT (default: on this machine)")
+    .option("--engines <n>", "engine processes on this machine (default: measured)", parseCount(1))
+    .option("--threads <n>", "threads of each engine (default: measured)", parseCount(1))
+    .option("--memory <size>", "memory that all engines together may use", parseBytes)
+    .option("--emulate <device>", "with -m emulate: an emulated device; repeatable", collect)
+    .option("--weight <share>", "share of the fleet against other runs", Number, 1)
+    .option("--cache-dir <folder>", "results shared by runs (default: in the user's cache)")
+    .option("--no-cache", "neither read nor write the shared results")
+    .option("--offline", "never touch the network")
+    .option("--json", "one JSON value on standard output");
+}
+
+type EmbedFlags = ReturnType<ReturnType<typeof defineEmbed>["opts"]>;
+
+async function runEmbed(inputs: string[], flags: EmbedFlags): Promise<void> {
+  const [{ connect, embed }, { EmbedDisplay }, { abortOnSignals }, { join, resolve }] =
+    await Promise.all([
+      import("../driver/api.ts"),
+      import("./embed-display.ts"),
+      import("./signals.ts"),
+      import("node:path"),
+    ]);
+  const outputFolder = resolve(flags.output);
+  using interrupt = abortOnSignals();
+  using display = new EmbedDisplay();
+  try {
+    await using session = await connect({
+      logPath: join(outputFolder, "log.ndjson"),
+      onNotice: (text) => display.onNotice(text),
+      ...fleetOptions(flags),
+    });
+    const summary = await embed(session, {
+      inputs,
+      outputFolder,
+      model: flags.model,
+      parameters: parametersOf(flags),
+      format: flags.format,
+      onInvalid: flags.onInvalid,
+      isRecursive: flags.recursive === true,
+      isOffline: flags.offline === true,
+      weight: flags.weight,
+      signal: interrupt.signal,
+      observer: display,
+      command: process.argv.slice(2),
+      ...(!flags.cache && { cacheFolder: null }),
+      ...(flags.cache && flags.cacheDir && { cacheFolder: resolve(flags.cacheDir) }),
+    });
+    display.onDone(summary);
+    if (summary.failed > 0) process.exitCode = EXIT_QUARANTINED;
+    if (flags.json) printJson({ ...summary, exit: process.exitCode ?? 0 });
+    else process.stdout.write(`${summary.outputFolder}\n`);
+  } catch (thrown) {
+    display[Symbol.dispose]();
+    reportFailure(thrown, { isJson: flags.json === true });
+    if (interrupt.exitCode !== undefined) process.exitCode = interrupt.exitCode;
+  }
+}
+
+function fleetOptions({ address, engines, threads, memory, emulate }: EmbedFlags) {
+  return {
+    ...(address !== undefined && { address }),
+    ...(engines !== undefined && { engines }),
+    ...(threads !== undefined && { threads }),
+    ...(memory !== undefined && { memoryBytes: memory }),
+    ...(emulate !== undefined && { emulate }),
+  };
+}
+
+function parametersOf(flags: EmbedFlags) {
+  return {
+    pools: flags.pool,
+    perResidue: flags.perResidue === true,
+    scalar: flags.scalar === true,
+    layer: flags.layer,
+    dtype: flags.dtype,
+    onLong: flags.onLong,
+    ...(flags.maxLength !== undefined && { maxLength: flags.maxLength }),
+    ...(flags.windowOverlap !== undefined && { windowOverlap: flags.windowOverlap }),
+  };
+}

@@ -1,0 +1,37 @@
+/**
+ * The public interface of the package. The command line uses nothing else of the driver.
+ *
+ *     await using session = await connect();
+ *     const summary = await embed(session, { inputs: ["a.fasta"], outputFolder: "out" });
+ *
+ * or, item by item:
+ *
+ *     await using run = await openRun(session, { kind: "embed", model: "antiberty" });
+ *     run.submit(items)   for await (const result of run.results())
+ */
+import { type ConnectOptions, Session } from "./session.ts";
+
+export { type ErrorCode, RaysidueError } from "../base/errors.ts";
+export type { EmbedInput } from "../kind/embed.ts";
+export type { Progress, SchedulerStatus } from "../rpc/messages.ts";
+export { examine, type Finding } from "./doctor.ts";
+export {
+  DEFAULT_MODEL,
+  type EmbedObserver,
+  type EmbedOptions,
+  type EmbedPlan,
+  type EmbedSummary,
+  embed,
+} from "./embed.ts";
+export type { ConnectOptions, Session } from "./session.ts";
+export { TABLE_FORMATS, type TableFormat } from "./table-format.ts";
+
+/**
+ * A session on a fleet: embedded on this machine, or at `address`. An embedded fleet starts with
+ * the first run that needs it; a scheduler at an address must answer now, else RaysidueError.
+ */
+export async function connect(options: ConnectOptions = {}): Promise<Session> {
+  const session = new Session(options);
+  if (!session.isEmbedded) await session.connection();
+  return session;
+}
