@@ -9,58 +9,74 @@ import type { Rows } from "./segment.ts";
 import { type Placement, ShardWriter } from "./shard-writer.ts";
 
 /** A shard is closed at this size: few enough files for 10^9 rows, small enough to copy and prune. */
-const SHARD_BYTES_MAX = 256 * 1024 * 1024;
-const SHARD_ROWS_MAX = 1_000_000;
+const LIMITS: SinkLimits = { bytesMax: 256 * 1024 * 1024, rowsMax: 1_000_000 };
+
+export interface SinkLimits {
+  readonly bytesMax: number;
+  readonly rowsMax: number;
+}
+
+interface OpenShard {
+  readonly name: string;
+  readonly writer: ShardWriter;
+}
 
 export class ShardSink {
   readonly #folder: string;
+  readonly #limits: SinkLimits;
   readonly #prefix: string;
   #count = 0;
-  #writer: Promise<{ name: string; writer: ShardWriter }> | undefined;
+  #writer: Promise<OpenShard> | undefined;
+  /** Shards that are full; their last appends may still be under way. */
+  readonly #closing: Promise<void>[] = [];
 
-  constructor(folder: string) {
+  constructor(folder: string, limits: SinkLimits = LIMITS) {
     this.#folder = folder;
+    this.#limits = limits;
     this.#prefix = randomBytes(6).toString("hex");
   }
 
+  /** As ShardWriter.append; `shard` is the name of the shard the rows went to. */
   async append(rows: Rows): Promise<Placement & { shard: string }> {
-    const { name, writer } = await this.#writerFor(rows.sizes.length);
-    const placement = await writer.append(rows);
-    return { shard: name, ...placement };
+    for (;;) {
+      const current = this.#current();
+      const { name, writer } = await current;
+      // No await between this check and the append: nobody can fill or close the shard meanwhile.
+      const isFull =
+        writer.sizeBytes >= this.#limits.bytesMax ||
+        writer.rowCount + rows.sizes.length > this.#limits.rowsMax;
+      if (this.#writer === current && (!isFull || writer.rowCount === 0)) {
+        return { shard: name, ...(await writer.append(rows)) };
+      }
+      if (this.#writer === current) {
+        this.#writer = undefined;
+        // Its rows are durable already: a close that fails loses nothing.
+        this.#closing.push(writer.close().catch(() => {}));
+      }
+    }
   }
 
+  /** Waits for appends under way and closes every shard. */
   async close(): Promise<void> {
     const current = this.#writer;
     this.#writer = undefined;
     // A shard that could not be opened has nothing to close; append has reported it.
     const opened = await current?.catch(() => undefined);
-    await opened?.writer.close();
+    await Promise.all([...this.#closing.splice(0), opened?.writer.close()]);
   }
 
-  async #writerFor(rowCount: number): Promise<{ name: string; writer: ShardWriter }> {
-    for (;;) {
-      this.#writer ??= this.#openNext();
-      const current = this.#writer;
-      let opened: { name: string; writer: ShardWriter };
-      try {
-        opened = await current;
-      } catch (thrown) {
-        if (this.#writer === current) this.#writer = undefined;
-        throw thrown;
-      }
-      const { writer } = opened;
-      const isFull =
-        writer.sizeBytes >= SHARD_BYTES_MAX || writer.rowCount + rowCount > SHARD_ROWS_MAX;
-      if (!isFull || writer.rowCount === 0) return opened;
-      if (this.#writer === current) {
-        this.#writer = undefined;
-        void writer.close();
-      }
-    }
+  #current(): Promise<OpenShard> {
+    this.#writer ??= this.#openNext();
+    return this.#writer;
   }
 
-  async #openNext(): Promise<{ name: string; writer: ShardWriter }> {
+  #openNext(): Promise<OpenShard> {
     const name = `${this.#prefix}-${this.#count++}.shard`;
-    return { name, writer: await ShardWriter.open(this.#folder, name) };
+    const opening = ShardWriter.open(this.#folder, name).then((writer) => ({ name, writer }));
+    // The next append tries again.
+    opening.catch(() => {
+      if (this.#writer === opening) this.#writer = undefined;
+    });
+    return opening;
   }
 }
