@@ -72,7 +72,7 @@ export type EmbedParameters = Readonly<z.infer<typeof CANONICAL>>;
  * IUPAC's letters beyond the twenty: any, Asx, Glx, selenocysteine, pyrrolysine. A model without
  * tokens for them (AntiBERTy) reads each as its unknown token, as the original does.
  */
-const AMBIGUOUS_LETTERS = "XBZUO";
+export const AMBIGUOUS_LETTERS = "XBZUO";
 
 /** The capital letters that a sequence may hold; engines turn each into one token. */
 export function lettersOf(model: Pick<LocatedModel, "kind" | "alphabet">): string {

@@ -1,0 +1,211 @@
+/**
+ * The `onnx` engine of the `embed` kind: sequences to rows.
+ *
+ * Owns: a micro-batch from items to rows, and its memory. Invariant: a row's bytes depend on its
+ * item, the model and the parameters, never on what else is in the micro-batch; nothing is started
+ * that is predicted not to fit. Deliberately not here: the model (transformer.ts), the layout into
+ * calls (passages.ts), pools (pooling.ts).
+ */
+import { z } from "zod";
+import { messageOf, RaysidueError } from "../../base/errors.ts";
+import { formatBytes } from "../../base/units.ts";
+import {
+  type EmbedParameters,
+  parseCanonical,
+  rowBytes,
+  rowLayout,
+  SPECIAL_TOKENS,
+} from "../../kind/embed.ts";
+import type { RowLayout } from "../../kind/kind.ts";
+import { type LocatedTransformer, locateModel } from "../../model/locate.ts";
+import { MESSAGE_BYTES_MAX } from "../../rpc/channel.ts";
+import type { EngineOpening, ItemFailure, MicroBatchResult } from "../../rpc/engine-codec.ts";
+import { availableMemoryBytes, callBytes, PROCESS_BYTES } from "../memory.ts";
+import type { RowEngine } from "../row-engine.ts";
+import { type Call, layOut } from "./passages.ts";
+import { ofTokens } from "./pooling.ts";
+import { RowBatch } from "./row-batch.ts";
+import { matrixBytes, Transformer, weightsPerToken } from "./transformer.ts";
+
+export const ONNX_OPTIONS = z.strictObject({
+  threads: z.number().int().min(1).max(1024).default(1),
+  /** What this process may use; absent: half of what is available now. */
+  memoryBytes: z.number().min(0).optional(),
+  /** Private packed weights; absent: where they take less than a quarter of the memory. */
+  prepack: z.boolean().optional(),
+});
+
+/**
+ * Tokens a call: with packed weights from 64 on the rate is level; above 1,500 or so activations
+ * leave the caches (AntiBERTy, 217 residues: 868 tokens 1.00, 1,953 tokens 0.92). Without packing
+ * each call reads and reorders all weights, which needs more tokens to pay.
+ */
+const CALL_TOKENS = { packed: 1024, shared: 2048 } as const;
+
+/** A micro-batch is some seconds of one core's work (about 80 GFLOP/s), so that commits are frequent. */
+const MICRO_BATCH_FLOP = 200e9;
+const MICRO_BATCH_TOKENS = { min: 512, max: 4096 } as const;
+
+/** Rows of a micro-batch travel in one message; headers and sizes take the rest. */
+const PAYLOAD_BYTES_MAX = MESSAGE_BYTES_MAX - 4 * 1024 * 1024;
+
+/** Opens the engine for `opening`. Throws RaysidueError. */
+export async function openEmbedder(opening: EngineOpening): Promise<RowEngine> {
+  if (opening.kind !== "embed") {
+    throw new RaysidueError("usage", `the onnx engine does not know kind ${opening.kind}`);
+  }
+  const options = ONNX_OPTIONS.parse(JSON.parse(opening.options || "{}"));
+  const model = await locateModel(opening.model);
+  if (model.kind === "emulate") {
+    throw new RaysidueError("usage", "model emulate has no weights; use the engine emulate");
+  }
+  if (opening.fingerprint !== "" && opening.fingerprint !== model.fingerprint) {
+    const said = `model ${model.name} here has fingerprint ${model.fingerprint.slice(0, 12)}`;
+    throw new RaysidueError(
+      "unavailable",
+      `${said}, the run wants ${opening.fingerprint.slice(0, 12)}; pull the same model everywhere`,
+    );
+  }
+  const parameters = parseCanonical(opening.parameters);
+  const memoryBytes = options.memoryBytes ?? (await availableMemoryBytes()) / 2;
+  return Embedder.open(model, parameters, { ...options, memoryBytes });
+}
+
+interface EmbedderOptions {
+  readonly threads: number;
+  readonly memoryBytes: number;
+  readonly prepack?: boolean | undefined;
+}
+
+class Embedder implements RowEngine {
+  readonly description: string;
+  readonly tokensMax: number;
+  readonly #transformer: Transformer;
+  readonly #parameters: EmbedParameters;
+  readonly #layout: RowLayout;
+  readonly #callTokens: number;
+  /** Longest passage that fits the memory, special tokens included. */
+  readonly #passageTokensMax: number;
+
+  private constructor(
+    transformer: Transformer,
+    parameters: EmbedParameters,
+    limits: { callTokens: number; passageTokensMax: number; description: string },
+  ) {
+    this.#transformer = transformer;
+    this.#parameters = parameters;
+    const { config } = transformer;
+    this.#layout = rowLayout(parameters, config.hiddenSize);
+    this.#passageTokensMax = limits.passageTokensMax;
+    this.#callTokens = Math.min(limits.callTokens, limits.passageTokensMax);
+    const flop = 2 * weightsPerToken(config, Math.max(1, parameters.layer));
+    const { min, max } = MICRO_BATCH_TOKENS;
+    const useful = Math.min(max, Math.max(min, Math.round(MICRO_BATCH_FLOP / flop)));
+    const rowTokens = Math.floor(PAYLOAD_BYTES_MAX / Math.max(1, rowBytes(this.#layout, 1)));
+    this.tokensMax = Math.min(useful, limits.passageTokensMax, Math.max(1, rowTokens));
+    this.description = `${limits.description}, micro-batches of up to ${this.tokensMax} tokens`;
+  }
+
+  static async open(
+    model: LocatedTransformer,
+    parameters: EmbedParameters,
+    options: EmbedderOptions,
+  ): Promise<Embedder> {
+    const { config } = model;
+    const { layer } = parameters;
+    const { threads, memoryBytes } = options;
+    if (layer > config.layerCount) {
+      throw new RaysidueError("usage", `layer ${layer}: ${model.name} has ${config.layerCount}`);
+    }
+    const packedBytes = matrixBytes(config, layer);
+    const isPrepacked = options.prepack ?? packedBytes < memoryBytes / 4;
+    const left = memoryBytes - PROCESS_BYTES - (isPrepacked ? packedBytes : 0);
+    const passageTokensMax = Math.floor(left / callBytes(1, config));
+    if (passageTokensMax < SPECIAL_TOKENS + 1) {
+      const need = formatBytes(memoryBytes - left + callBytes(512, config));
+      const said = `${model.name} needs ${need} of memory, the engine may use ${formatBytes(memoryBytes)}`;
+      throw new RaysidueError("unavailable", `${said}; give more memory or run fewer engines`);
+    }
+    const transformer = await Transformer.open(model, { threads, isPrepacked, layer });
+    const description =
+      `onnx ${model.name} layer ${layer}, threads ${threads}, ` +
+      `weights ${isPrepacked ? "packed" : "shared"}, memory ${formatBytes(memoryBytes)}`;
+    const callTokens = isPrepacked ? CALL_TOKENS.packed : CALL_TOKENS.shared;
+    return new Embedder(transformer, parameters, { callTokens, passageTokensMax, description });
+  }
+
+  async run(items: readonly Uint8Array[]): Promise<MicroBatchResult> {
+    const startedAt = performance.now();
+    const batch = new RowBatch(items, this.#layout, this.#transformer.config.hiddenSize);
+    const kept: { item: number; length: number }[] = [];
+    for (const [item, residues] of items.entries()) {
+      const failure = this.#failureOf(residues, batch.bytes);
+      if (failure === undefined) {
+        batch.reserve(item);
+        kept.push({ item, length: residues.length });
+      } else batch.failures.push({ index: item, ...failure });
+    }
+    batch.allocate();
+    let tokens = 0;
+    for (const call of layOut(kept, this.#parameters, this.#callTokens)) {
+      tokens += call.passages.length * call.tokensEach;
+      await this.#runCall(call, batch);
+    }
+    const busySeconds = (performance.now() - startedAt) / 1000;
+    return { ...batch.finish(), busySeconds, paddedTokens: tokens, tokens };
+  }
+
+  async #runCall({ tokensEach, passages }: Call, batch: RowBatch): Promise<void> {
+    const residues = passages.map(({ item, start, end }) =>
+      batch.items[item]!.subarray(start, end),
+    );
+    // What is far beyond the usual call would stay in the arena for the process's life.
+    const isLarge = tokensEach * passages.length > 2 * this.#callTokens;
+    let hidden: Float32Array;
+    try {
+      hidden = await this.#transformer.run(residues, isLarge);
+    } catch (thrown) {
+      const reason = messageOf(thrown);
+      const retryable = /alloc|memory/i.test(reason);
+      for (const { item } of passages) batch.fail({ index: item, reason, retryable });
+      return;
+    }
+    const { hiddenSize } = this.#transformer.config;
+    const stride = tokensEach * hiddenSize;
+    for (const [i, passage] of passages.entries()) {
+      const states = ofTokens(hidden.subarray(i * stride, (i + 1) * stride), hiddenSize);
+      batch.add(passage, states);
+    }
+  }
+
+  /** Why an item cannot be run here, judged before anything is allocated for it. */
+  #failureOf(residues: Uint8Array, bytesBefore: number): Omit<ItemFailure, "index"> | undefined {
+    const no = (reason: string) => ({ reason, retryable: false });
+    const problem = this.#transformer.tokenizer.problemOf(residues);
+    if (problem !== undefined) return no(problem);
+    const { config } = this.#transformer;
+    const length = Math.min(residues.length, this.#parameters.window?.length ?? Infinity);
+    if (config.kind === "bert" && length + SPECIAL_TOKENS > config.positionsMax) {
+      const limit = config.positionsMax - SPECIAL_TOKENS;
+      return no(`${length} residues, the model has positions for ${limit}`);
+    }
+    if (length + SPECIAL_TOKENS > this.#passageTokensMax) {
+      const reason = `${length} residues at once need more memory than this engine may use`;
+      return { reason: `${reason} (${this.#passageTokensMax} tokens)`, retryable: true };
+    }
+    const bytes = rowBytes(this.#layout, residues.length);
+    if (bytes > PAYLOAD_BYTES_MAX) {
+      return no(
+        `its row has ${formatBytes(bytes)}, over the limit of ${formatBytes(PAYLOAD_BYTES_MAX)}`,
+      );
+    }
+    if (bytesBefore + bytes > PAYLOAD_BYTES_MAX) {
+      return { reason: "the micro-batch's rows exceed one message", retryable: true };
+    }
+    return undefined;
+  }
+
+  close(): Promise<void> {
+    return this.#transformer.close();
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * One ONNX Runtime session: a model's bytes and the checkpoint files behind them.
+ *
+ * Owns: the options under which ONNX Runtime runs here. Invariant: all weights are read from the
+ * checkpoint's own files. `run` blocks the event loop, so sessions live in engine processes only.
+ * ONNX Runtime refuses absolute paths and `..` in a model, so locations are relative to the
+ * deepest folder that holds all files, however a sharded checkpoint is spread.
+ */
+import { dirname, sep } from "node:path";
+import type { InferenceSession, Tensor } from "onnxruntime-node";
+import { RaysidueError } from "../../base/errors.ts";
+
+export interface SessionOptions {
+  readonly threads: number;
+  /**
+   * Keep a private copy of the weights in the order the GEMM reads them: 2-9 % faster (the most in
+   * small calls). Without it weights stay in the file mapping that all engine processes share.
+   */
+  readonly isPrepacked: boolean;
+}
+
+/** The deepest folder above all `files` (absolute paths without links). */
+export function commonFolder(files: Iterable<string>): string {
+  let common: string[] | undefined;
+  for (const file of files) {
+    const parts = dirname(file).split(sep);
+    const shared = common ?? parts;
+    const end = shared.findIndex((part, i) => part !== parts[i]);
+    common = end < 0 ? shared : shared.slice(0, end);
+  }
+  return common?.join(sep) || sep;
+}
+
+type Numbers = Float32Array | Int32Array | BigInt64Array;
+export type Feeds = Readonly<
+  Record<string, { readonly data: Numbers; readonly dims: readonly number[] }>
+>;
+
+/** Calls this many times larger than usual make the arena give its memory back afterwards. */
+const SHRINK = { memory: { enable_memory_arena_shrinkage: "cpu:0" } } as const;
+
+export class OnnxSession {
+  readonly #session: InferenceSession;
+  readonly #Tensor: typeof Tensor;
+
+  private constructor(session: InferenceSession, TensorClass: typeof Tensor) {
+    this.#session = session;
+    this.#Tensor = TensorClass;
+  }
+
+  /** Opens `model`, whose weights lie below `folder`. Throws RaysidueError "bad-input". */
+  static async open(
+    model: Uint8Array,
+    folder: string,
+    options: SessionOptions,
+  ): Promise<OnnxSession> {
+    // Loaded here, so that whoever imports this file does not wait for 30 MB of native code.
+    const { default: ort } = await import("onnxruntime-node");
+    try {
+      const session = await ort.InferenceSession.create(model, {
+        executionMode: "sequential",
+        graphOptimizationLevel: "all",
+        interOpNumThreads: 1,
+        intraOpNumThreads: options.threads,
+        // Shapes differ from call to call; patterns would be kept for each.
+        enableMemPattern: false,
+        logSeverityLevel: 4,
+        extra: {
+          session: {
+            model_external_initializers_file_folder_path: folder,
+            disable_prepacking: options.isPrepacked ? "0" : "1",
+            // Attention scores and GELU have denormals where nothing of them is left in a sum.
+            set_denormal_as_zero: "0",
+          },
+        },
+      });
+      return new OnnxSession(session, ort.Tensor);
+    } catch (thrown) {
+      const text = thrown instanceof Error ? thrown.message : String(thrown);
+      const said = `ONNX Runtime cannot open the model from ${folder}: ${text}`;
+      throw new RaysidueError("bad-input", said.replace(/\s*\n\s*/g, "; "), { cause: thrown });
+    }
+  }
+
+  get inputNames(): readonly string[] {
+    return this.#session.inputNames;
+  }
+
+  /** Runs one call and returns `output` as float32. `isLarge`: give the memory back afterwards. */
+  async run(feeds: Feeds, output: string, isLarge: boolean): Promise<Float32Array> {
+    const tensors: Record<string, Tensor> = {};
+    for (const name of this.#session.inputNames) {
+      const { data, dims } = feeds[name]!;
+      const type =
+        data instanceof Float32Array ? "float32" : data instanceof Int32Array ? "int32" : "int64";
+      tensors[name] = new this.#Tensor(type, data as never, dims);
+    }
+    const results = await this.#session.run(tensors, [output], isLarge ? { extra: SHRINK } : {});
+    const tensor = results[output]!;
+    return tensor.data as Float32Array;
+  }
+
+  async close(): Promise<void> {
+    await this.#session.release();
+  }
+}

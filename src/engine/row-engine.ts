@@ -1,0 +1,20 @@
+/**
+ * What every engine is: items in, rows out.
+ *
+ * Owns: the interface that the engine process serves and each engine implements. An item that
+ * cannot be computed is a failure in the result; `run` rejects only where the engine itself broke.
+ */
+import type { EngineOpening, MicroBatchResult } from "../rpc/engine-codec.ts";
+
+export interface RowEngine {
+  /** One line for logs: model, threads, memory. */
+  readonly description: string;
+  /** Largest micro-batch that is useful and fits the memory, in tokens. */
+  readonly tokensMax: number;
+  /** Rows of `items` in their order. One call at a time. */
+  run(items: readonly Uint8Array[]): Promise<MicroBatchResult>;
+  close(): Promise<void>;
+}
+
+/** Opens an engine, or throws a RaysidueError that says why it cannot serve `opening`. */
+export type OpenEngine = (opening: EngineOpening) => Promise<RowEngine>;
