@@ -113,7 +113,7 @@ export class HubServer {
   }
 
   #answer(path: string, request: IncomingMessage, response: ServerResponse): void {
-    const api = /^\/api\/models\/([^/]+\/[^/]+)(?:\/revision\/([^/]+))?$/.exec(path);
+    const api = /^\/api\/models\/([^/]+\/[^/]+)\/(revision|tree)\/[^/]+$/.exec(path);
     const resolve = /^\/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(path);
     const name = api?.[1] ?? resolve?.[1] ?? "";
     const repo = Object.hasOwn(this.#repos, name) ? this.#repos[name]! : undefined;
@@ -122,6 +122,7 @@ export class HubServer {
       const status = request.headers.authorization === undefined ? 401 : 404;
       return refuse(response, status, "RepoNotFound", "Repository not found");
     }
+    if (api?.[2] === "tree") return tellTree(repo, response);
     if (api !== null) return this.#tellRevision(repo, name, response);
     if (repo.isGated === true && request.headers.authorization !== "Bearer accepted") {
       return refuse(response, 403, "GatedRepo", "Access to this model is restricted");
@@ -149,7 +150,7 @@ export class HubServer {
       ...(this.tellsBlobs && {
         size: file.content.length,
         blobId: gitSha1(file.content),
-        ...(file.isLfs && { lfs: { sha256: etagOf(file), size: file.content.length } }),
+        ...(file.isLfs && { lfs: lfsOf(file) }),
       }),
     }));
     const body = { id, sha: repo.commit ?? COMMIT, private: false, tags: [], siblings };
@@ -217,6 +218,24 @@ function refuse(response: ServerResponse, status: number, code: string, text: st
   response.setHeader("X-Error-Message", text);
   response.writeHead(status, { "content-type": "application/json" });
   response.end(JSON.stringify({ error: text }));
+}
+
+/** The list of files that huggingface_hub asks for from version 1 on. */
+function tellTree(repo: HubRepoFixture, response: ServerResponse): void {
+  const entries = Object.entries(repo.files).map(([path, file]) => ({
+    type: "file",
+    path,
+    oid: gitSha1(file.content),
+    size: file.content.length,
+    ...(file.isLfs && { lfs: { ...lfsOf(file), oid: etagOf(file) } }),
+  }));
+  response.setHeader("content-type", "application/json");
+  response.end(JSON.stringify(entries));
+}
+
+/** As the revision API describes a file of Git LFS; a pointer file has some 130 bytes. */
+function lfsOf(file: HubFileFixture): { sha256: string; size: number; pointerSize: number } {
+  return { sha256: etagOf(file), size: file.content.length, pointerSize: 134 };
 }
 
 export function gitSha1(content: Buffer): string {
