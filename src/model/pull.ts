@@ -1,8 +1,8 @@
 /**
  * Pulling a model into the cache.
  *
- * Owns: `pullModel`: one pull a model at a time across processes, offline or not, and the answer
- * where the model is. Invariant: a model's ref names a commit only after each of its files was
+ * Owns: `pullModel` (bring it up to date) and `ensureModel` (have it): one pull a model at a time
+ * across processes, offline or not, and the answer where the model is. Invariant: a model's ref names a commit only after each of its files was
  * checked and linked, so a pull that dies leaves nothing that counts, and the next goes on with
  * what it left. Deliberately not here: the two ways of pulling (hub-pull.ts, wheel-pull.ts).
  */
@@ -50,6 +50,20 @@ export async function pullModel(name: string, options: PullOptions = {}): Promis
   // A repository may hold, rightly checked, what is no checkpoint: say so now, not at the first run.
   if (located.folder !== null) await openCheckpoint(located.folder);
   return located;
+}
+
+/**
+ * The model for a run: what is here is taken as it is, without a word to the network, so that a run
+ * repeats with the same weights and works where there is no network; what is not here is pulled.
+ * Options and errors as pullModel.
+ */
+export async function ensureModel(name: string, options: PullOptions = {}): Promise<LocatedModel> {
+  try {
+    return await pullModel(name, { ...options, offline: true });
+  } catch (thrown) {
+    if (!(thrown instanceof RaysidueError) || thrown.code !== "unavailable") throw thrown;
+    return pullModel(name, options);
+  }
 }
 
 async function locateOffline(name: string, options: LocateOptions): Promise<LocatedModel> {

@@ -9,7 +9,7 @@ import { RaysidueError } from "../../src/base/errors.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
 import { listModels, verifyModel } from "../../src/model/inventory.ts";
 import { locateModel } from "../../src/model/locate.ts";
-import { pullModel } from "../../src/model/pull.ts";
+import { ensureModel, pullModel } from "../../src/model/pull.ts";
 import {
   seededFloats,
   writeSafetensors,
@@ -343,6 +343,18 @@ describe("pulling from a hub", () => {
     assert.equal((await pullModel(NAME, offline)).name, NAME);
     const environment = { ...place.environment, HF_HUB_OFFLINE: "1" };
     assert.equal((await pullModel(NAME, { environment })).name, NAME);
+    assert.equal(server.requests.length, 0);
+  });
+
+  test("a run takes what is here without asking the hub, and pulls what is not", async () => {
+    const first = await ensureModel(NAME, place.options);
+    server.requests.length = 0;
+    assert.deepEqual(await ensureModel(NAME, place.options), first);
+    assert.equal(server.requests.length, 0);
+    await truncate(join(first.folder!, WEIGHTS), 400_000);
+    await rejects(ensureModel(NAME, place.options), "bad-input", /damaged, pull the model again/);
+    const offline = { ...place.options, offline: true };
+    await rejects(ensureModel("lab/torch", offline), "unavailable", /model pull lab\/torch/);
     assert.equal(server.requests.length, 0);
   });
 
