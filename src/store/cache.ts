@@ -9,7 +9,6 @@
  * when next opened); no failure of the cache fails a run. There is no lock file: every step is one
  * atomic operation of the file system. Deliberately not here: what keys mean.
  */
-import { createHash } from "node:crypto";
 import { copyFile, link, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fromSystemError, isRetryable, messageOf, RaysidueError } from "../base/errors.ts";
@@ -107,36 +106,27 @@ async function describeSpace(folder: string, space: NamedSpace): Promise<void> {
   await writeFileAtomically(path, `${text}\n`);
 }
 
-/** Whether the shard was new. */
+/** Whether the shard was new. Throws "bad-input" where it is damaged; a torn tail is no damage. */
 async function publishShard(source: string, folder: string): Promise<boolean> {
-  const index = await indexBytes(source);
-  if (index === undefined) return false;
-  const digest = createHash("sha256").update(index).digest("hex");
-  const target = join(folder, `${digest.slice(0, 40)}.shard`);
+  const present = await ensureIndex(source).catch(() => undefined);
+  // Without an index (the folder may be read-only), or where trust ends early, the shard itself
+  // is asked.
+  const isWhole = present !== undefined && present.trustedBytes === present.shardBytes;
+  const built = isWhole ? undefined : await buildIndex(source);
+  if (built?.stop?.type === "damaged") {
+    throw new RaysidueError("bad-input", describeStop(source, built.stop));
+  }
+  const header = built?.header ?? present!;
+  if (header.rowCount === 0) return false;
+  const target = join(folder, `${header.digest.slice(0, 40)}.shard`);
   if ((await sizeOrUndefined(target)) !== undefined) return false;
   const isNew = await linkOrCopy(source, target);
-  // After the shard: an index without a shard would be litter, a shard without an index is not.
-  if (isNew) await writeFileAtomically(indexPath(target), index);
+  if (isNew) {
+    // After the shard: an index without a shard would be litter, a shard without an index is not.
+    const bytes = built?.bytes ?? (await readFile(indexPath(source)));
+    await writeFileAtomically(indexPath(target), bytes);
+  }
   return isNew;
-}
-
-/**
- * The index of a shard, in full, or undefined if it has no rows. Throws "bad-input" where the shard
- * is damaged; a torn tail is no damage.
- */
-async function indexBytes(shardFile: string): Promise<Buffer | undefined> {
-  try {
-    const { rowCount, trustedBytes, shardBytes } = await ensureIndex(shardFile);
-    if (rowCount === 0) return undefined;
-    if (trustedBytes === shardBytes) return await readFile(indexPath(shardFile));
-  } catch {
-    // The folder may be read-only, or another process works in it: do without its index.
-  }
-  const { header, bytes, stop } = await buildIndex(shardFile);
-  if (stop?.type === "damaged") {
-    throw new RaysidueError("bad-input", describeStop(shardFile, stop));
-  }
-  return header.rowCount === 0 ? undefined : bytes;
 }
 
 /** Whether `target` did not exist before. */

@@ -10,6 +10,7 @@
  * Invariant: every byte is under a checksum, and the entries of one first byte can be read and
  * verified alone. No I/O.
  */
+import { hash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { KEY_BYTES } from "./content-key.ts";
 import { compareKeys, sortedKeyOrder } from "./key-order.ts";
@@ -30,6 +31,8 @@ export interface IndexHeader {
   readonly ends: Uint32Array;
   /** [256]: CRC-32 of the entries of each first byte. */
   readonly crcs: Uint32Array;
+  /** SHA-256 of the header, in hex: with all the checksums in it, it names the shard's content. */
+  readonly digest: string;
 }
 
 /** Number of entries before those whose key starts with `byte`. */
@@ -153,5 +156,6 @@ export function parseIndexHeader(bytes: Buffer, fileBytes: number): IndexHeader 
     trustedBytes: Number(bytes.readBigUInt64LE(24)),
     ends,
     crcs,
+    digest: hash("sha256", bytes.subarray(0, INDEX_HEADER_BYTES), "hex"),
   };
 }
