@@ -15,14 +15,16 @@ export { type ErrorCode, RaysidueError } from "../base/errors.ts";
 export type { EmbedInput } from "../kind/embed.ts";
 export type { Progress, SchedulerStatus } from "../rpc/messages.ts";
 export { examine, type Finding } from "./doctor.ts";
+export { type EmbedObserver, type EmbedOptions, embed } from "./embed.ts";
+export type { EmbedPlan, EmbedSummary } from "./embed-report.ts";
+export { DEFAULT_MODEL } from "./embed-target.ts";
 export {
-  DEFAULT_MODEL,
-  type EmbedObserver,
-  type EmbedOptions,
-  type EmbedPlan,
-  type EmbedSummary,
-  embed,
-} from "./embed.ts";
+  type ItemResult,
+  type ItemRun,
+  openRun,
+  type RunOptions,
+  type SequenceItem,
+} from "./item-run.ts";
 export type { ConnectOptions, Session } from "./session.ts";
 export { TABLE_FORMATS, type TableFormat } from "./table-format.ts";
 

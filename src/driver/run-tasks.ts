@@ -5,17 +5,18 @@
  * durable row in the shard folder or a reason in the returned map. Which rows those are is not
  * remembered here: the shards say it (plan.ts, locate), so a driver's death loses nothing.
  */
-import { randomBytes, randomUUID } from "node:crypto";
-import { rm, writeFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import PQueue from "p-queue";
-import { fromSystemError, RaysidueError } from "../base/errors.ts";
+import { RaysidueError } from "../base/errors.ts";
 import type { AttemptRow, DriverEvent, Progress, RunSpec, ShardRows } from "../rpc/messages.ts";
-import { WorkerConnection } from "../rpc/worker-service.ts";
 import { RecordFile } from "../store/record-file.ts";
 import { ShardSink } from "../store/shard-sink.ts";
 import type { Plan } from "./plan.ts";
+import { RowFetcher } from "./row-fetcher.ts";
 import type { Session } from "./session.ts";
+import { placeProbe } from "./shard-probe.ts";
 import { TaskStream } from "./task-stream.ts";
 
 /** What a run computes, without what only this attempt at it needs. */
@@ -47,19 +48,11 @@ const FETCHES_WAITING_MAX = 64;
 /** Returns the items that failed for good, with the reason of each. */
 export async function runTasks(options: RunTasksOptions): Promise<Map<number, string>> {
   const connection = await options.session.connection();
-  const probe = { name: `probe-${randomUUID()}`, token: randomBytes(16).toString("hex") };
-  const probePath = join(options.shardFolder, probe.name);
-  try {
-    await writeFile(probePath, probe.token, { flag: "wx" });
-  } catch (thrown) {
-    throw fromSystemError(thrown, `cannot write ${options.shardFolder}`);
-  }
+  await using probe = await placeProbe(options.shardFolder);
   const stream = new TaskStream(connection, {
     ...options.request,
+    ...probe.spec,
     runId: randomUUID(),
-    shardFolder: options.shardFolder,
-    probeName: probe.name,
-    probeToken: probe.token,
   });
   const run = new FollowedRun(options, stream);
   const onAbort = () => stream.cancel("interrupted");
@@ -71,7 +64,6 @@ export async function runTasks(options: RunTasksOptions): Promise<Map<number, st
     options.signal.removeEventListener("abort", onAbort);
     stream.abandon();
     await run.close();
-    await rm(probePath, { force: true });
   }
 }
 
@@ -82,7 +74,7 @@ class FollowedRun {
   readonly #items: RecordFile;
   readonly #failed = new Map<number, string>();
   readonly #fetches = new PQueue({ concurrency: FETCHES_MAX });
-  readonly #workers = new Map<string, WorkerConnection>();
+  readonly #fetcher: RowFetcher;
   readonly #sink: ShardSink;
   readonly #runFolder: string;
 
@@ -92,6 +84,7 @@ class FollowedRun {
     this.#runFolder = join(options.workFolder, `tasks-${randomUUID()}`);
     this.#items = RecordFile.create(this.#runFolder, 8);
     this.#sink = new ShardSink(options.shardFolder);
+    this.#fetcher = new RowFetcher({ token: options.session.token, runId: stream.runId });
   }
 
   async follow(): Promise<Map<number, string>> {
@@ -107,7 +100,7 @@ class FollowedRun {
   async close(): Promise<void> {
     this.#fetches.clear();
     await this.#fetches.onIdle();
-    for (const worker of this.#workers.values()) worker.close();
+    this.#fetcher.close();
     await this.#sink.close();
     this.#items.close();
     await rm(this.#runFolder, { force: true });
@@ -175,36 +168,11 @@ class FollowedRun {
 
   /** Brings rows here that a worker wrote to its own storage. */
   async #fetch(rows: ShardRows, address: string): Promise<void> {
-    const worker = this.#workerAt(address);
-    const size = rows.sizes.reduce((sum, each) => sum + each, 0);
-    const pieces: Uint8Array[] = [];
-    const range = {
-      runId: this.#stream.runId,
-      shard: rows.shard,
-      offset: rows.payloadOffset,
-      size,
-    };
-    for await (const piece of worker.readShard(range)) pieces.push(piece);
-    const payload = Buffer.concat(pieces);
-    if (payload.length !== size) {
-      throw new RaysidueError(
-        "try-again",
-        `worker at ${address} sent ${payload.length} of ${size} bytes`,
-      );
-    }
+    const payload = await this.#fetcher.fetch(rows, address);
     const keys = Buffer.concat(
       rows.tasks.map((task) => this.#options.plan.distinct.read(this.#itemOf(task)).key),
     );
     await this.#sink.append({ keys, sizes: Uint32Array.from(rows.sizes), payload });
-  }
-
-  #workerAt(address: string): WorkerConnection {
-    let worker = this.#workers.get(address);
-    if (worker === undefined) {
-      worker = new WorkerConnection(address, this.#options.session.token);
-      this.#workers.set(address, worker);
-    }
-    return worker;
   }
 
   #itemOf(task: number): number {

@@ -1,0 +1,75 @@
+/**
+ * What an embedding run computes: a model, parameters, and everything that follows from the two.
+ *
+ * Owns: bringing the model here and checking the parameters against it.
+ */
+import {
+  canonicalJson,
+  costOf,
+  type EmbedInput,
+  type EmbedParameters,
+  resolveEmbed,
+  rowLayout,
+} from "../kind/embed.ts";
+import type { RowLayout } from "../kind/kind.ts";
+import { RARE_LETTERS, type SequenceRules } from "../kind/sequence.ts";
+import type { LocatedModel } from "../model/locate.ts";
+import { pullModel } from "../model/pull.ts";
+import type { PullProgress } from "../model/pull-context.ts";
+import type { NamedSpace } from "../store/cache.ts";
+import type { RunRequest } from "./run-tasks.ts";
+
+export const DEFAULT_MODEL = "antiberty";
+
+export interface TargetOptions {
+  /** A name of the catalogue, `owner/name` on the hub, or a folder. */
+  readonly model?: string;
+  readonly parameters?: EmbedInput;
+  /** Never touch the network. */
+  readonly isOffline?: boolean;
+  readonly onModel?: (progress: PullProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface EmbedTarget {
+  readonly model: LocatedModel;
+  readonly parameters: EmbedParameters;
+  /** What results are known by, apart from the sequence. */
+  readonly space: NamedSpace;
+  readonly rules: SequenceRules;
+  readonly layout: RowLayout;
+  /** What a run asks of the fleet, but for its name and weight. */
+  readonly request: Omit<RunRequest, "name" | "weight">;
+  /** Tokens that the model sees of a sequence of so many residues. */
+  costOf(length: number): number;
+}
+
+/** Fetches the model if need be. Throws RaysidueError: see pullModel and resolveEmbed. */
+export async function resolveTarget(options: TargetOptions): Promise<EmbedTarget> {
+  const model = await pullModel(options.model ?? DEFAULT_MODEL, {
+    offline: options.isOffline === true,
+    ...(options.onModel && { onProgress: options.onModel }),
+    ...(options.signal && { signal: options.signal }),
+  });
+  const { parameters, maxLength, onLong } = resolveEmbed(options.parameters ?? {}, {
+    layerCount: model.config?.layerCount ?? 0,
+    maxResidues: model.maxResidues,
+    isLimitHard: model.kind === "bert",
+  });
+  const { alphabet, fingerprint, name } = model;
+  const identity = { kind: "embed", fingerprint, parameters: canonicalJson(parameters) };
+  return {
+    model,
+    parameters,
+    space: { ...identity, model: name },
+    rules: {
+      alphabet,
+      unknownLetters: [...RARE_LETTERS].filter((letter) => !alphabet.includes(letter)).join(""),
+      maxLength: maxLength ?? undefined,
+      onLong,
+    },
+    layout: rowLayout(parameters, model.dim),
+    request: { ...identity, model: name, engine: model.kind === "emulate" ? "emulate" : "onnx" },
+    costOf: (length) => costOf(length, parameters),
+  };
+}
