@@ -1,0 +1,106 @@
+/**
+ * Corners of a contact: spheres that touch two atoms and two of their neighbours and overlap none.
+ *
+ * Owns: which neighbours bound a contact. Invariant: found by solving for the touching spheres,
+ * not by looking at an outline, so that a side of a hundredth of an angstrom is not lost.
+ */
+import { type Contour, ON_CIRCLE, type Pair } from "./contour.ts";
+import { gapTo, type Sphere } from "./hyperboloid.ts";
+import { tangentSpheres } from "./tangent.ts";
+
+/** An atom near both atoms of a pair. */
+export interface Neighbour {
+  readonly id: number;
+  readonly sphere: Sphere;
+  /** Between its surface and that of the pair's first atom, angstrom. */
+  readonly gap: number;
+}
+
+export interface Corner {
+  readonly sphere: Sphere;
+  readonly ids: readonly [number, number];
+}
+
+/** Overlaps smaller than this are a touch, angstrom. */
+const TOUCH = 1e-9;
+/** How far the search for a hidden contact looks, and how finely. */
+const ASCENT_STEPS = 60;
+const ASCENT_STEP_MIN = 1e-3;
+
+/** Corners that any two of `among` make and none of `candidates` overlaps. */
+export function cornersAmong(
+  pair: Pair,
+  among: readonly Neighbour[],
+  candidates: readonly Neighbour[],
+): Corner[] {
+  const corners: Corner[] = [];
+  for (let i = 0; i < among.length; i++) {
+    for (let j = i + 1; j < among.length; j++) {
+      const [c, d] = [among[i]!, among[j]!];
+      for (const sphere of tangentSpheres(pair.a, pair.b, c.sphere, d.sphere)) {
+        const isEmpty = candidates.every(
+          (other) =>
+            other === c ||
+            other === d ||
+            gapTo(other.sphere, sphere.x, sphere.y, sphere.z) >= sphere.r - TOUCH,
+        );
+        if (isEmpty) corners.push({ sphere, ids: [c.id, d.id] });
+      }
+    }
+  }
+  return corners;
+}
+
+/** Whether corners close a ring: each neighbour has two (or four ...). */
+export function isRing(corners: readonly Corner[]): boolean {
+  const counts = new Map<number, number>();
+  for (const id of corners.flatMap(({ ids }) => ids)) counts.set(id, (counts.get(id) ?? 0) + 1);
+  return corners.length > 1 && [...counts.values()].every((count) => count % 2 === 0);
+}
+
+/** Neighbours of a corner, or next to the circle on the outline. */
+export function boundingIds(corners: readonly Corner[], contours: readonly Contour[]): Set<number> {
+  const ids = new Set(corners.flatMap((corner) => corner.ids));
+  for (const { before, after } of contours.flat()) {
+    if (before === ON_CIRCLE) ids.add(after);
+    if (after === ON_CIRCLE) ids.add(before);
+  }
+  return ids;
+}
+
+/**
+ * Whether a neighbour that takes every point of an outline leaves something in its middle. It can
+ * only where it is larger than the pair's smaller atom: its boundary is then a closed curve.
+ * Climbs from the outline's middle to where the neighbour is farthest.
+ */
+export function leavesMiddle(pair: Pair, contour: Contour, c: Sphere): boolean {
+  const { a, b, between } = pair;
+  if (c.r <= Math.min(a.r, b.r)) return false;
+  const point = { x: 0, y: 0, z: 0 };
+  for (const { x, y, z } of contour) {
+    point.x += x / contour.length;
+    point.y += y / contour.length;
+    point.z += z / contour.length;
+  }
+  between.project(point);
+  let step = 0.5;
+  let height = gapTo(c, point.x, point.y, point.z) - gapTo(a, point.x, point.y, point.z);
+  for (let i = 0; i < ASCENT_STEPS && step > ASCENT_STEP_MIN; i++) {
+    if (height > 0) return true;
+    const fromC = gapTo(c, point.x, point.y, point.z) + c.r;
+    const fromA = gapTo(a, point.x, point.y, point.z) + a.r;
+    const next = {
+      x: point.x + step * ((point.x - c.x) / fromC - (point.x - a.x) / fromA),
+      y: point.y + step * ((point.y - c.y) / fromC - (point.y - a.y) / fromA),
+      z: point.z + step * ((point.z - c.z) / fromC - (point.z - a.z) / fromA),
+    };
+    between.project(next);
+    const reached = gapTo(c, next.x, next.y, next.z) - gapTo(a, next.x, next.y, next.z);
+    if (reached > height) {
+      Object.assign(point, next);
+      height = reached;
+      step *= 1.5;
+    } else step /= 2;
+  }
+  return height > 0;
+}
