@@ -3,7 +3,9 @@
  *
  * Owns: writing record batches of bounded size one after another, and reading them likewise.
  * Invariant: memory is a few blocks (table-cutter.ts), whatever the file's size; equal rows give equal
- * bytes. Uncompressed, so that a reader can map the file.
+ * bytes. Uncompressed, so that a reader can map the file. A file cut short is refused; but the
+ * library believes a file's own metadata, so bytes changed in there can keep it busy for minutes:
+ * what comes from elsewhere is checked by digest before it is read here.
  */
 import { open } from "node:fs/promises";
 import {

@@ -179,7 +179,9 @@ class FileSlice {
 
 /**
  * The rows of a file with the columns that `createParquetWriter` writes, a block at a time. Throws
- * RaysidueError (bad-input) for a file that is missing, damaged or of another layout.
+ * RaysidueError (bad-input) for a file that is missing, cut short or of another layout. Bytes changed
+ * inside the metadata can abort the library beyond catching: what comes from elsewhere is checked
+ * by digest before it is read here.
  */
 export async function* readParquet(path: string): AsyncGenerator<TableChunk> {
   const handle = await open(path).catch((thrown: unknown) => {
