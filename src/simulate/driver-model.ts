@@ -48,6 +48,12 @@ export class DriverModel {
     return run === this.#run ? this.#lengths : this.#history.get(run)!;
   }
 
+  /** The item behind a task of the current run; of an earlier run's task nobody wants to know. */
+  itemOf(run: RunId, task: Task): number {
+    if (run !== this.#run || this.#items === undefined) return task;
+    return this.#items[task]!;
+  }
+
   /** Submits all that is open as one run. */
   submit(): void {
     const { scheduler } = this.#world;
@@ -107,6 +113,10 @@ export class DriverModel {
 
   isCommitted(item: number): boolean {
     return this.#ledger[item] === COMMITTED;
+  }
+
+  isQuarantined(item: number): boolean {
+    return this.#ledger[item] === QUARANTINED;
   }
 
   #end(run: RunId, task: Task, state: number): void {

@@ -40,10 +40,13 @@ export class Link {
     this.#quality = quality;
   }
 
-  /** Delivers a message after a while, unless the link is cut on sending or on arrival. */
-  send(deliver: () => void): void {
+  /**
+   * Delivers a message after a while, unless the link is cut on sending or on arrival. What opens a
+   * dialogue is `sure` not to be dropped: nobody would ask for it again.
+   */
+  send(deliver: () => void, { isSure = false } = {}): void {
     const quality = this.#quality;
-    if (this.isCut || this.#random.chance(quality.dropRate)) return;
+    if (this.isCut || (!isSure && this.#random.chance(quality.dropRate))) return;
     this.#deliver(deliver);
     if (this.#random.chance(quality.doubleRate)) this.#deliver(deliver);
   }

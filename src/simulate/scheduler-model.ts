@@ -25,7 +25,7 @@ export class SchedulerModel {
   constructor(world: World, options: Partial<CoreOptions>) {
     this.#world = world;
     this.core = createCore(options);
-    this.#tick();
+    world.clock.after(TICK_MS, () => this.#tick());
   }
 
   openRuns(): Iterable<RunId> {

@@ -5,7 +5,7 @@
  * after a break. As the real one it drops all leases of a connection that broke, and never runs a
  * lease twice that was delivered twice.
  */
-import type { Event, RunId, WorkerId } from "../scheduler/core/events.ts";
+import type { Event, RunId, TaskFailure, WorkerId } from "../scheduler/core/events.ts";
 import { type Assign, type CallReport, DeviceModel, type TakeBack } from "./device-model.ts";
 import type { DeviceSpec } from "./fleet.ts";
 import type { Link } from "./network.ts";
@@ -60,6 +60,7 @@ export class WorkerModel {
   }
 
   start(): void {
+    if (this.#isAlive) return;
     this.#isAlive = true;
     this.#life += 1;
     this.#isOpen = false;
@@ -184,7 +185,7 @@ export class WorkerModel {
   #send(event: Event): void {
     const scheduler = this.#scheduler;
     if (this.#connection === undefined || scheduler === undefined) return;
-    this.#up.send(() => scheduler.tell(event));
+    this.#up.send(() => scheduler.tell(event), { isSure: event.type === "engineReady" });
   }
 
   #onTakeBack(order: TakeBack): void {
@@ -197,8 +198,20 @@ export class WorkerModel {
 
   #onCall({ assign, tasks, seconds, isLast }: CallReport): void {
     if (assign.worker !== this.#connection) return;
-    const { ok, failures } = this.#world.judge(tasks);
-    const { worker, lease, epoch } = assign;
+    const { worker, lease, epoch, run } = assign;
+    const { driver, fate } = this.#world;
+    const ok: number[] = [];
+    const failures: TaskFailure[] = [];
+    for (const task of tasks) {
+      const end = fate(driver.itemOf(run, task));
+      if (end === "kills") {
+        this.die();
+        this.#world.clock.after(RECONNECT_MS, () => this.start());
+        return;
+      }
+      if (end === "well") ok.push(task);
+      else failures.push({ task, reason: `item ${end}`, retryable: end === "fails" });
+    }
     this.#send({
       type: "batchProgressed",
       worker,

@@ -4,14 +4,7 @@
  * Owns: how the parts find one another and how a scheduler is killed and replaced. A world with the
  * same seed runs the same way every time.
  */
-import type {
-  Attempt,
-  Command,
-  DeviceId,
-  Event,
-  RunId,
-  TaskFailure,
-} from "../scheduler/core/events.ts";
+import type { Attempt, Command, DeviceId, Event, RunId } from "../scheduler/core/events.ts";
 import type { CoreOptions } from "../scheduler/core/options.ts";
 import { DriverModel } from "./driver-model.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -30,23 +23,21 @@ export interface WorldOptions {
   readonly job: Job;
   readonly quality?: NetworkQuality;
   readonly core?: Partial<CoreOptions>;
-  /** What becomes of tasks that ran: all good unless said otherwise. */
-  readonly judge?: (tasks: readonly number[]) => Verdict;
+  /** What becomes of an item when it runs: well unless said otherwise. */
+  readonly fate?: (item: number) => Fate;
   /** Called after every step of the core. */
   readonly onStep?: (scheduler: SchedulerModel, event: Event, commands: readonly Command[]) => void;
 }
 
-export interface Verdict {
-  readonly ok: readonly number[];
-  readonly failures: readonly TaskFailure[];
-}
+/** `kills`: the worker dies of it; `fails`: always, though it claims it might not; `hopeless`: so says the worker. */
+export type Fate = "well" | "fails" | "hopeless" | "kills";
 
 export class World {
   readonly clock = new EventQueue();
   readonly random: Random;
   readonly driver: DriverModel;
   readonly workers: WorkerModel[] = [];
-  readonly judge: (tasks: readonly number[]) => Verdict;
+  readonly fate: (item: number) => Fate;
   readonly onStep: WorldOptions["onStep"];
   /** Every attempt, if asked for. */
   attempts: Attempt[] | undefined;
@@ -59,7 +50,7 @@ export class World {
   constructor(options: WorldOptions) {
     this.#options = options;
     this.random = new Random(options.seed);
-    this.judge = options.judge ?? ((tasks) => ({ ok: tasks, failures: [] }));
+    this.fate = options.fate ?? (() => "well");
     this.onStep = options.onStep;
     this.driver = new DriverModel(this, options.job);
     this.scheduler = this.#newScheduler();

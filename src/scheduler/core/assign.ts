@@ -7,7 +7,14 @@
 import { cutBatch, measureBatch } from "./batch-cutting.ts";
 import { servingsByTurn } from "./fairness.ts";
 import { openLease } from "./lease.ts";
-import { type Core, type DeviceState, type Group, hasQueuedWork, type Serving } from "./state.ts";
+import {
+  type Core,
+  type DeviceState,
+  type Group,
+  hasQueuedWork,
+  type RunState,
+  type Serving,
+} from "./state.ts";
 import { OUT, QUEUED } from "./tasks.ts";
 
 /** Hands out work to every device that has a free credit. */
@@ -35,6 +42,8 @@ function bySpeed(core: Core): DeviceState[] {
 
 /** Gives one batch to the device; false if it gets none. */
 function serve(core: Core, device: DeviceState, now: number): boolean {
+  if (device.running !== undefined && isTrial(device.running.run, device.running.tasks))
+    return false;
   for (const serving of servingsByTurn(device)) {
     if (serveGroup(core, serving, now)) return true;
     if (serving.run.queue.count === 0) continue;
@@ -57,6 +66,7 @@ function serveGroup(core: Core, serving: Serving, now: number): boolean {
     // At the end a copy that waits behind other work comes too late to be of use.
     const isLast = group.reason !== "retry" && run.queue.count === 0;
     if (isLast && device.running !== undefined) continue;
+    if (device.running !== undefined && isTrial(run, group.tasks)) continue;
     const tasks = stillOpen(group, serving);
     if (tasks.some((task) => run.tasks.costs[task]! > serving.costMax)) continue;
     run.groups.splice(index, 1);
@@ -68,6 +78,11 @@ function serveGroup(core: Core, serving: Serving, now: number): boolean {
     return true;
   }
   return false;
+}
+
+/** A task that two failed on runs with nothing behind it: if it fails again, it is to blame. */
+function isTrial({ tasks: { failures } }: RunState, tasks: Uint32Array): boolean {
+  return tasks.length === 1 && failures[tasks[0]!]! > 1;
 }
 
 /** Copies drop what was committed meanwhile, and what has come back into the queue. */

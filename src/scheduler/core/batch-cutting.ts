@@ -9,7 +9,7 @@
 import { BUCKET_COUNT, bucketFloor, bucketOf } from "./buckets.ts";
 import { costWithin, isKnown, predictSeconds } from "./cost-model.ts";
 import { isShared } from "./fairness.ts";
-import { fastestSpeed, horizonSeconds } from "./horizon.ts";
+import { horizonSeconds, largestTakenAt } from "./horizon.ts";
 import { backlogSeconds } from "./lease.ts";
 import { trustSeconds } from "./reliability.ts";
 import type { Core, LeaseReason, Serving } from "./state.ts";
@@ -65,9 +65,13 @@ export function measureBatch(core: Core, serving: Serving, now: number): Measure
   };
 }
 
-/** The largest task that this device may take: one that it ends in time, or nearly the fastest. */
+/** The largest task that this device may take: one that it ends in time, or that is left to it. */
 function taskCostMax({ run, model, speed }: Serving, room: number): number {
-  if (run.servings.size === 1 || SLOWER_MAX * speed >= fastestSpeed(run)) {
+  // Somebody has to go on, whatever was predicted.
+  if (run.leases.size === 0) return Number.POSITIVE_INFINITY;
+  const takenByFaster = largestTakenAt(run, SLOWER_MAX * speed);
+  const top = run.queue.bucketAtMost(BUCKET_COUNT - 1);
+  if (top < 0 || run.tasks.costs[run.queue.peek(top)]! > takenByFaster) {
     return Number.POSITIVE_INFINITY;
   }
   return costWithin(model, room);
@@ -112,7 +116,8 @@ function topBucket(serving: Serving, measure: Measure): number {
   const { queue } = serving.run;
   const { costs } = serving.run.tasks;
   let bucket = BUCKET_COUNT - 1;
-  const limit = measure.reason === "probe" ? measure.cost : measure.taskCostMax;
+  const isProbe = measure.reason === "probe";
+  const limit = isProbe ? Math.min(measure.cost, measure.taskCostMax) : measure.taskCostMax;
   if (limit < 1) return -1;
   if (limit < 0xffff_ffff) bucket = bucketOf(Math.floor(limit));
   bucket = queue.bucketAtMost(bucket);
@@ -120,7 +125,7 @@ function topBucket(serving: Serving, measure: Measure): number {
   if (bucket >= 0 && bucketFloor(bucket) <= limit && costs[queue.peek(bucket)]! > limit) {
     bucket = bucket === 0 ? -1 : queue.bucketAtMost(bucket - 1);
   }
-  if (bucket < 0 && measure.reason === "probe") {
+  if (bucket < 0 && isProbe) {
     bucket = queue.lowestBucket();
     if (bucket >= 0 && costs[queue.peek(bucket)]! > measure.taskCostMax) return -1;
   }

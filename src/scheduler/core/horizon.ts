@@ -25,9 +25,13 @@ export function horizonSeconds(core: Core, run: RunState): number | undefined {
   return workOf(run, run.openCost, run.openSquare) / (speed * shareOf(core, run));
 }
 
-/** Speed of the fastest device of the run; 0 while unknown. */
-export function fastestSpeed(run: RunState): number {
-  let fastest = 0;
-  for (const serving of run.servings.values()) fastest = Math.max(fastest, serving.speed);
-  return fastest;
+/** The largest task that a device of the run faster than `speed` takes; 0 if there is none. */
+export function largestTakenAt(run: RunState, speed: number): number {
+  let largest = 0;
+  for (const serving of run.servings.values()) {
+    if (serving.speed > speed && !serving.device.worker.isDraining) {
+      largest = Math.max(largest, serving.costMax);
+    }
+  }
+  return largest;
 }

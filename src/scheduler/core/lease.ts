@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { observe, predictSeconds, speedOf } from "./cost-model.ts";
 import type { Attempt, LeaseId, Task } from "./events.ts";
-import { requeue } from "./requeue.ts";
+import { type Blame, requeue } from "./requeue.ts";
 import type { Core, DeviceState, Lease, LeaseReason, Serving } from "./state.ts";
 import { OUT, QUEUED } from "./tasks.ts";
 
@@ -181,7 +181,7 @@ export interface LeaseClosing {
   readonly now: number;
   readonly reason: string;
   /** Whether its open tasks are suspected of having caused the end. */
-  readonly isGuilty: boolean;
+  readonly blame: Blame;
   readonly isLost: boolean;
 }
 
@@ -215,7 +215,7 @@ export function closeLease(core: Core, lease: Lease, closing: LeaseClosing): voi
       requeue(core, run, {
         tasks: orphans,
         ...closing,
-        device: closing.isGuilty ? device : undefined,
+        device: closing.blame !== "none" ? device : undefined,
       });
     }
   }

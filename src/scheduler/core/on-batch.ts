@@ -41,7 +41,7 @@ export function onBatchProgressed(core: Core, event: Progressed, now: number): v
   }
   lease.startedAt = now;
   if (event.finished) {
-    closeLease(core, lease, { now, reason: "not reported", isGuilty: false, isLost: false });
+    closeLease(core, lease, { now, reason: "not reported", blame: "none", isLost: false });
   }
 }
 
@@ -131,7 +131,7 @@ function fail(core: Core, lease: Lease, failures: readonly TaskFailure[]) {
   if (hopeless.length > 0) {
     quarantine(core, run, { worker: device.worker.id, failures: hopeless });
   }
-  if (suspects.length > 0) requeue(core, run, { tasks: suspects, isGuilty: true, reason, device });
+  if (suspects.length > 0) requeue(core, run, { tasks: suspects, blame: "strong", reason, device });
   return sums;
 }
 
@@ -148,10 +148,10 @@ export function onBatchReturned(core: Core, event: Returned, now: number): void 
     if (run.tasks.holders[task] === 0 && run.tasks.state[task] === OUT) orphans.push(task);
   }
   if (orphans.length > 0 && run.outcome === undefined) {
-    requeue(core, run, { tasks: orphans, isGuilty: false, reason: "returned", device: undefined });
+    requeue(core, run, { tasks: orphans, blame: "none", reason: "returned", device: undefined });
   }
   if (event.finished) {
-    closeLease(core, lease, { now, reason: "returned", isGuilty: false, isLost: false });
+    closeLease(core, lease, { now, reason: "returned", blame: "none", isLost: false });
   }
 }
 

@@ -38,7 +38,7 @@ function dropSilentWorkers(core: Core, now: number): void {
     if (silentMs <= core.options.lostAfterMs) continue;
     const reason = `nothing heard for ${(silentMs / 1000).toFixed(1)} s`;
     core.commands.push({ type: "dropWorker", worker: worker.id, reason });
-    onWorkerLost(core, worker.id, reason, now);
+    onWorkerLost(core, worker.id, { reason, isSilent: true, now });
   }
 }
 
@@ -49,7 +49,7 @@ function onOverdue(core: Core, lease: Lease, now: number): void {
   if (now > lease.deadlineAt + allowedMs && now - lease.startedAt > allowedMs) {
     const reason = `lease ${lease.id} unanswered for ${Math.round((now - lease.assignedAt) / 1000)} s`;
     core.commands.push({ type: "dropWorker", worker: device.worker.id, reason });
-    onWorkerLost(core, device.worker.id, reason, now);
+    onWorkerLost(core, device.worker.id, { reason, isSilent: true, now });
     return;
   }
   if (lease.isCopied || run.outcome !== undefined || run.cancelled !== undefined) return;

@@ -31,11 +31,25 @@ export function onWorkerJoined(core: Core, id: WorkerId, now: number): void {
   });
 }
 
+export interface WorkerLoss {
+  readonly reason: string;
+  /** It was given up, rather than its connection having broken. */
+  readonly isSilent: boolean;
+  readonly now: number;
+}
+
 /** Its leases are requeued at once; the tasks of the running one are suspects. */
-export function onWorkerLost(core: Core, id: WorkerId, reason: string, now: number): void {
+export function onWorkerLost(
+  core: Core,
+  id: WorkerId,
+  { reason, isSilent, now }: WorkerLoss,
+): void {
   const worker = core.workers.get(id);
   if (worker === undefined) return;
   core.workers.delete(id);
+  let runningCount = 0;
+  for (const device of worker.devices) if (device.running !== undefined) runningCount += 1;
+  const blame = isSilent || runningCount > 1 ? "weak" : "strong";
   if (!worker.isDraining) noteLoss(core, worker, now);
   for (const device of worker.devices) {
     core.devices.delete(device.id);
@@ -49,7 +63,7 @@ export function onWorkerLost(core: Core, id: WorkerId, reason: string, now: numb
         text: `worker ${id} was lost (${reason}); its work goes to others`,
       });
     }
-    loseLeases(core, device, { now, reason, of: undefined });
+    loseLeases(core, device, { now, reason, blame, of: undefined });
   }
 }
 
@@ -57,16 +71,19 @@ export function onWorkerLost(core: Core, id: WorkerId, reason: string, now: numb
 function loseLeases(
   core: Core,
   device: DeviceState,
-  { now, reason, of }: { now: number; reason: string; of: RunId | undefined },
+  {
+    of,
+    ...closing
+  }: { now: number; reason: string; blame: "weak" | "strong"; of: RunId | undefined },
 ): void {
   const isOf = (lease: Lease) => of === undefined || lease.run.id === of;
   const { running, waiting } = device;
   // The waiting one first: closing the running one would promote it.
   if (waiting !== undefined && isOf(waiting)) {
-    closeLease(core, waiting, { now, reason, isGuilty: false, isLost: true });
+    closeLease(core, waiting, { ...closing, blame: "none", isLost: true });
   }
   if (running !== undefined && isOf(running)) {
-    closeLease(core, running, { now, reason, isGuilty: true, isLost: true });
+    closeLease(core, running, { ...closing, isLost: true });
   }
 }
 
@@ -188,7 +205,7 @@ export function onEngineFailed(
     if (event.retryable && event.device !== undefined && device.id !== event.device) continue;
     const serving = device.servings.get(run.id);
     if (serving !== undefined) unserve(serving, now);
-    loseLeases(core, device, { now, reason: event.reason, of: run.id });
+    loseLeases(core, device, { now, reason: event.reason, blame: "strong", of: run.id });
   }
   if (!event.retryable) worker.refusals.set(run.id, event.reason);
   core.commands.push({

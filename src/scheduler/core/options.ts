@@ -49,7 +49,7 @@ export const DEFAULT_OPTIONS: CoreOptions = {
   leaseCostMax: 4_194_304,
   batchSecondsMax: 3,
   sharedBatchSecondsMax: 1,
-  horizonShare: 1 / 6,
+  horizonShare: 1 / 4,
   overheadSeconds: 0.01,
   quadraticPerCost: 1 / 6_144,
   roundTripMs: 5,

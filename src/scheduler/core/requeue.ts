@@ -3,15 +3,22 @@
  *
  * Owns: who is guilty when an engine or worker dies. After a first death the batch's tasks run
  * again in groups of about the square root of their number, after a second each alone; a task that
- * had `retriesMax` deaths is quarantined. So only a guilty one ever is, after a handful of batches.
+ * had `retriesMax` deaths is quarantined. The last trials run with nothing else on their device, so
+ * only a guilty one ever is, after a handful of batches. A worker that fell silent or ran several
+ * batches when it died proves less: that takes three times as many deaths.
  */
 import type { DeviceId, Task, TaskFailure, WorkerId } from "./events.ts";
 import type { Core, RunState } from "./state.ts";
 import { QUARANTINED, QUEUED } from "./tasks.ts";
 
+/** How sure it is that one of the tasks was the cause. */
+export type Blame = "none" | "weak" | "strong";
+
+const WEAK_FACTOR = 3;
+
 export interface Requeueing {
   readonly tasks: readonly Task[];
-  readonly isGuilty: boolean;
+  readonly blame: Blame;
   readonly reason: string;
   readonly device:
     | { readonly id: DeviceId; readonly worker: { readonly id: WorkerId } }
@@ -20,9 +27,9 @@ export interface Requeueing {
 
 /** Puts tasks without a holder back in the queue. */
 export function requeue(core: Core, run: RunState, requeueing: Requeueing): void {
-  const { tasks, isGuilty, device } = requeueing;
+  const { tasks, blame, device } = requeueing;
   if (run.cancelled !== undefined) return;
-  if (!isGuilty || device === undefined) {
+  if (blame === "none" || device === undefined) {
     // Backwards, so that they stand in their old order at the front of each bucket.
     for (let index = tasks.length - 1; index >= 0; index--) {
       const task = tasks[index]!;
@@ -32,12 +39,15 @@ export function requeue(core: Core, run: RunState, requeueing: Requeueing): void
     }
     return;
   }
+  const { retriesMax } = core.options;
+  const failuresMax = blame === "strong" ? retriesMax : WEAK_FACTOR * retriesMax;
   const dead: TaskFailure[] = [];
   const once: Task[] = [];
   for (const task of tasks) {
     const failures = run.tasks.failures[task]! + 1;
-    run.tasks.failures[task] = failures;
-    if (failures >= core.options.retriesMax) {
+    // Counted in a byte.
+    run.tasks.failures[task] = Math.min(failures, 255);
+    if (failures >= failuresMax) {
       const reason = `given up after ${failures} workers or engines failed on it: ${requeueing.reason}`;
       dead.push({ task, reason, retryable: false });
     } else {

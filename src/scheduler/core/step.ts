@@ -56,7 +56,7 @@ function dispatch(core: Core, event: Event, now: number): void {
     case "workerHeard":
       return;
     case "workerLost":
-      return onWorkerLost(core, event.worker, event.reason, now);
+      return onWorkerLost(core, event.worker, { reason: event.reason, isSilent: false, now });
     case "workerDraining":
       return onWorkerDraining(core, event.worker, { endsAt: event.endsAt, now });
     case "engineReady":
