@@ -15,7 +15,7 @@ import { PullPlace, tinyRepo, WEIGHTS } from "./hub-fixtures.ts";
 import { HubServer } from "./hub-server.ts";
 
 const NAME = "facebook/esm2_t6_8M_UR50D";
-const PYTHON = process.env.RAYSIDUE_PYTHON ?? "python3";
+const PYTHON = process.env.RAYSIDUE_PYTHON || "python3";
 const DOWNLOAD = `
 from huggingface_hub import snapshot_download
 print(snapshot_download("${NAME}", allow_patterns=["*.safetensors", "config.json", "vocab.txt"]))
