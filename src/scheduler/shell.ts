@@ -1,39 +1,27 @@
 /**
  * The scheduler's shell: hands events to the pure core and carries out its commands.
  *
- * Owns: which name, stream and bytes each of the core's numbers stands for, the clock and the one
- * timer. Invariant: every event goes through `#step`, whose commands are carried out in order
- * before the next event. Deliberately not here: decisions (core/) and sockets (server.ts).
+ * Owns: the clock, the one timer and the queue of events. Invariant: every event goes through
+ * `#step`, whose commands are carried out in order before the next event. Deliberately not here:
+ * decisions (core/), names and bytes (books.ts), sockets (server.ts).
  */
-
 import { RaysidueError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type {
   BatchProgress,
   DriverEvent,
   Frame,
-  Progress,
   Registration,
   RunSpec,
   SchedulerStatus,
-  ShardRows,
   WorkerOrder,
   WorkerReport,
 } from "../rpc/messages.ts";
-import type {
-  Attempt,
-  Command,
-  DeviceId,
-  Event,
-  LeaseId,
-  RunId,
-  RunOutcome,
-  WorkerId,
-} from "./core/events.ts";
-import { progressOf } from "./core/progress.ts";
-import { createCore, epochOf } from "./core/state.ts";
+import { Books } from "./books.ts";
+import type { Command, DeviceId, Event, LeaseId, RunId, WorkerId } from "./core/events.ts";
+import { type Core, createCore, epochOf } from "./core/state.ts";
 import { step } from "./core/step.ts";
-import { RunRecord, selectRows } from "./run-record.ts";
+import { RunRecord } from "./run-record.ts";
 import { WorkerRecord } from "./worker-record.ts";
 
 /** A person's eye follows a progress line at this rate; finer would only cost messages. */
@@ -56,12 +44,8 @@ export interface ShellOptions {
 
 export class SchedulerShell {
   readonly #options: ShellOptions;
-  readonly #core;
-  readonly #workers = new Map<WorkerId, WorkerRecord>();
-  readonly #runs = new Map<RunId, RunRecord>();
-  /** Padded tokens of each open lease, for its trace row. */
-  readonly #paddedTokens = new Map<LeaseId, number>();
-  #reportedRows: ShardRows | undefined;
+  readonly #core: Core;
+  readonly #books: Books;
   /** Events that came up while commands were being carried out. */
   readonly #events: Event[] = [];
   #isStepping = false;
@@ -76,6 +60,7 @@ export class SchedulerShell {
       // A life's epochs lie above those of every earlier life: its late reports look stale.
       epochFirst: Date.now() * EPOCHS_A_MS,
     });
+    this.#books = new Books(this.#core);
   }
 
   start(): void {
@@ -86,7 +71,8 @@ export class SchedulerShell {
   close(): void {
     clearTimeout(this.#timer);
     clearInterval(this.#progressTimer);
-    for (const worker of this.#workers.values()) worker.close("the scheduler is shutting down");
+    for (const worker of this.#books.workers.values())
+      worker.close("the scheduler is shutting down");
   }
 
   // ---- workers -------------------------------------------------------------------------------
@@ -99,37 +85,37 @@ export class SchedulerShell {
     const id = this.#nextId++ as WorkerId;
     const now = this.#options.now();
     // A daemon that reconnects is a new worker; its old connection may not have broken yet.
-    for (const [oldId, old] of this.#workers) {
+    for (const [oldId, old] of this.#books.workers) {
       if (old.registration.workerId !== registration.workerId) continue;
       old.close("the same worker connected again");
       this.lose(oldId, "the same worker connected again");
     }
     const worker = new WorkerRecord({ id, registration, now, send, close });
-    this.#workers.set(id, worker);
+    this.#books.workers.set(id, worker);
     const { heartbeatMs, lostAfterMs } = this.#options;
     const epoch = epochOf(this.#core, id);
     send({ type: "registered", epoch, heartbeatMs, lostAfterMs });
     this.#step({ type: "workerJoined", worker: id });
-    for (const run of this.#runs.values()) send({ type: "openRun", ...run.spec });
+    for (const run of this.#books.runs.values()) send({ type: "openRun", ...run.spec });
     this.#options.log.info({ worker: registration.workerId, host: registration.host }, "joined");
     return id;
   }
 
   lose(id: WorkerId, reason: string): void {
-    const worker = this.#workers.get(id);
+    const worker = this.#books.workers.get(id);
     if (worker === undefined) return;
     this.#options.log.warn({ worker: worker.registration.workerId, reason }, "worker lost");
     if (!worker.isDraining) {
       const text = `worker ${worker.registration.host}/${worker.registration.pid} lost: ${reason}`;
-      for (const run of this.#runs.values()) run.send({ type: "notice", text });
+      for (const run of this.#books.runs.values()) run.send({ type: "notice", text });
     }
     this.#step({ type: "workerLost", worker: id, reason });
     // Last, so that the attempts that end here still find the worker's name.
-    this.#workers.delete(id);
+    this.#books.workers.delete(id);
   }
 
   hear(id: WorkerId, report: WorkerReport): void {
-    const worker = this.#workers.get(id);
+    const worker = this.#books.workers.get(id);
     if (worker === undefined) return;
     worker.lastHeardAt = this.#options.now();
     switch (report.type) {
@@ -159,7 +145,7 @@ export class SchedulerShell {
   }
 
   #engineReady(worker: WorkerRecord, report: WorkerReport & { type: "engineReady" }): void {
-    const run = this.#runNamed(report.runId);
+    const run = this.#books.runNamed(report.runId);
     if (run === undefined) return;
     if (report.sharedStorage) worker.sharedRuns.add(report.runId);
     const device = worker.deviceId(report.device, () => this.#nextId++ as DeviceId);
@@ -168,7 +154,7 @@ export class SchedulerShell {
   }
 
   #engineFailed(worker: WorkerRecord, report: WorkerReport & { type: "engineFailed" }): void {
-    const run = this.#runNamed(report.runId);
+    const run = this.#books.runNamed(report.runId);
     if (run === undefined) return;
     const { reason, retryable } = report;
     const where = `${worker.registration.host}/${worker.registration.pid}`;
@@ -186,72 +172,51 @@ export class SchedulerShell {
   }
 
   #batchProgressed(worker: WorkerRecord, report: BatchProgress): void {
-    const lease = report.lease as LeaseId;
-    this.#paddedTokens.set(lease, (this.#paddedTokens.get(lease) ?? 0) + report.paddedTokens);
-    this.#reportedRows = report.rows;
-    this.#step({
-      type: "batchProgressed",
-      worker: worker.id,
-      lease,
-      epoch: report.epoch,
-      tasks: report.rows?.tasks ?? [],
-      failures: report.failures,
-      finished: report.finished,
-      busySeconds: report.busySeconds,
-    });
-    this.#reportedRows = undefined;
-    if (report.finished) this.#paddedTokens.delete(lease);
+    this.#books.withReport(report, () =>
+      this.#step({
+        type: "batchProgressed",
+        worker: worker.id,
+        lease: report.lease as LeaseId,
+        epoch: report.epoch,
+        tasks: report.rows?.tasks ?? [],
+        failures: report.failures,
+        finished: report.finished,
+        busySeconds: report.busySeconds,
+      }),
+    );
   }
 
   // ---- runs ----------------------------------------------------------------------------------
 
   openRun(spec: RunSpec, send: (event: DriverEvent) => void): RunId {
-    if (this.#runNamed(spec.runId) !== undefined) {
+    if (this.#books.runNamed(spec.runId) !== undefined) {
       throw new RaysidueError("usage", `run ${spec.runId} is open already`);
     }
     const id = this.#nextId++ as RunId;
-    this.#runs.set(id, new RunRecord({ id, spec, openedAt: this.#options.now(), send }));
+    this.#books.runs.set(id, new RunRecord({ id, spec, openedAt: this.#options.now(), send }));
     this.#step({ type: "runOpened", run: id, weight: spec.weight > 0 ? spec.weight : 1 });
-    for (const worker of this.#workers.values()) worker.send({ type: "openRun", ...spec });
+    for (const worker of this.#books.workers.values()) worker.send({ type: "openRun", ...spec });
     this.#options.log.info({ run: spec.runId, kind: spec.kind, model: spec.model }, "run opened");
     return id;
   }
 
   submit(id: RunId, frame: Frame): void {
-    const run = this.#runs.get(id);
+    const run = this.#books.runs.get(id);
     if (run === undefined || frame.sizes.length === 0) return;
     const { firstTask, costs } = run.items.add(frame);
     this.#step({ type: "tasksSubmitted", run: id, first: firstTask, costs });
   }
 
   endInput(id: RunId): void {
-    if (this.#runs.has(id)) this.#step({ type: "inputEnded", run: id });
+    if (this.#books.runs.has(id)) this.#step({ type: "inputEnded", run: id });
   }
 
   cancel(id: RunId, reason: string): void {
-    if (this.#runs.has(id)) this.#step({ type: "runCancelled", run: id, reason });
+    if (this.#books.runs.has(id)) this.#step({ type: "runCancelled", run: id, reason });
   }
 
   status(): SchedulerStatus {
-    const now = this.#options.now();
-    return {
-      version: this.#options.version,
-      workers: [...this.#workers.values()].map((worker) => ({
-        workerId: worker.registration.workerId,
-        host: worker.registration.host,
-        pid: worker.registration.pid,
-        devices: worker.devices,
-        state: worker.isDraining ? "draining" : "ready",
-        secondsSinceHeard: (now - worker.lastHeardAt) / 1000,
-      })),
-      runs: [...this.#runs.values()].map((run) => ({
-        runId: run.spec.runId,
-        name: run.spec.name,
-        kind: run.spec.kind,
-        model: run.spec.model,
-        progress: this.#progress(run),
-      })),
-    };
+    return this.#books.status(this.#options.version, this.#options.now());
   }
 
   // ---- the core ------------------------------------------------------------------------------
@@ -271,120 +236,23 @@ export class SchedulerShell {
 
   #carryOut(command: Command): void {
     switch (command.type) {
-      case "assignBatch":
-        return this.#assign(command);
-      case "takeBack": {
-        const { lease, epoch, keepRunning } = command;
-        this.#workers.get(command.worker)?.send({ type: "takeBack", lease, epoch, keepRunning });
-        return;
-      }
-      case "commitTasks":
-        return this.#commit(command);
-      case "quarantineTasks": {
-        const run = this.#runs.get(command.run);
-        const workerId = this.#workers.get(command.worker)?.registration.workerId ?? "";
-        run?.send({ type: "quarantined", failures: command.failures, workerId });
-        run?.settle(command.failures.map((failure) => failure.task));
-        return;
-      }
-      case "endRun":
-        return this.#endRun(command.run, command.outcome);
       case "dropWorker":
-        this.#workers.get(command.worker)?.close(command.reason);
+        this.#books.workers.get(command.worker)?.close(command.reason);
         return this.lose(command.worker, command.reason);
-      case "recordAttempt":
-        return this.#record(command.attempt);
-      case "notify":
-        this.#runs.get(command.run)?.send({ type: "notice", text: command.text });
-        return;
       case "wakeAt":
         return this.#wakeIn(command.at - this.#options.now());
+      case "endRun":
+        this.#options.log.info({ run: command.run, outcome: command.outcome.type }, "run ended");
+        return this.#books.carryOut(command);
       default:
-        command satisfies never;
+        return this.#books.carryOut(command);
     }
-  }
-
-  #assign(command: Command & { type: "assignBatch" }): void {
-    const run = this.#runs.get(command.run);
-    const worker = this.#workers.get(command.worker);
-    const device = worker?.device(command.device);
-    if (run === undefined || worker === undefined || device === undefined) return;
-    worker.send({
-      type: "assign",
-      lease: command.lease,
-      epoch: command.epoch,
-      runId: run.spec.runId,
-      device: device.device,
-      frame: run.items.pack(command.tasks),
-      deadlineMs: Math.min(2 ** 32 - 1, Math.ceil(command.deadlineMs)),
-    });
-  }
-
-  #commit(command: Command & { type: "commitTasks" }): void {
-    const run = this.#runs.get(command.run);
-    const worker = this.#workers.get(command.worker);
-    if (run === undefined || worker === undefined || this.#reportedRows === undefined) return;
-    const { workerId, bulkAddress } = worker.registration;
-    const isShared = worker.sharedRuns.has(run.spec.runId);
-    for (const rows of selectRows(this.#reportedRows, command.tasks)) {
-      run.send({ type: "committed", rows, workerId, bulkAddress: isShared ? "" : bulkAddress });
-    }
-    run.settle(command.tasks);
-  }
-
-  #record(attempt: Attempt): void {
-    const worker = this.#workers.get(attempt.worker);
-    this.#runs.get(attempt.run)?.record({
-      attempt,
-      workerId: worker?.registration.workerId ?? "",
-      device: worker?.device(attempt.device)?.name ?? "",
-      paddedTokens: this.#paddedTokens.get(attempt.lease) ?? 0,
-    });
-  }
-
-  #endRun(id: RunId, outcome: RunOutcome): void {
-    const run = this.#runs.get(id);
-    if (run === undefined) return;
-    run.flushAttempts();
-    run.send({
-      type: "ended",
-      outcome: outcome.type,
-      code: outcome.type === "failed" ? "unavailable" : "",
-      message: outcome.type === "done" ? "" : outcome.reason,
-      balance: "",
-    });
-    run.items.clear();
-    this.#runs.delete(id);
-    const { runId } = run.spec;
-    for (const worker of this.#workers.values()) {
-      worker.sharedRuns.delete(runId);
-      worker.send({ type: "closeRun", runId });
-    }
-    this.#options.log.info({ run: runId, outcome: outcome.type }, "run ended");
-  }
-
-  #runNamed(runId: string): RunRecord | undefined {
-    for (const run of this.#runs.values()) if (run.spec.runId === runId) return run;
-    return undefined;
-  }
-
-  #progress(run: RunRecord): Progress | undefined {
-    const progress = progressOf(this.#core, run.id);
-    if (progress === undefined) return undefined;
-    const { costSubmitted, costCommitted, costPerSecond, ...rest } = progress;
-    return {
-      ...rest,
-      tokensSubmitted: costSubmitted,
-      tokensCommitted: costCommitted,
-      tokensPerSecond: costPerSecond,
-      workers: this.#workers.size,
-    };
   }
 
   #reportProgress(): void {
-    for (const run of this.#runs.values()) {
+    for (const run of this.#books.runs.values()) {
       run.flushAttempts();
-      const progress = this.#progress(run);
+      const progress = this.#books.progress(run);
       if (progress !== undefined) run.send({ type: "progress", ...progress });
     }
   }
