@@ -97,6 +97,8 @@ export class WorkerModel {
       this.#up.isCut = false;
       this.#down.isCut = false;
       this.device.switch(this.#isAlive && this.#isOpen);
+      // A short cut breaks no connection; what TCP would send again is at least this.
+      for (const run of this.#scheduler?.openRuns() ?? []) this.openRun(run);
     });
   }
 
