@@ -56,7 +56,18 @@ export interface MicroBatchResult {
   readonly tokens: number;
 }
 
-export function toWireBatch(id: number, items: readonly Uint8Array[]): WireMicroBatch {
+/** Items under the number that their result will carry. */
+export interface NumberedItems {
+  readonly id: number;
+  readonly items: readonly Uint8Array[];
+}
+
+export interface NumberedResult {
+  readonly id: number;
+  readonly result: MicroBatchResult;
+}
+
+export function toWireBatch({ id, items }: NumberedItems): WireMicroBatch {
   const sizes = items.map((item) => item.byteLength);
   const data = new Uint8Array(sizes.reduce((sum, size) => sum + size, 0));
   let offset = 0;
@@ -68,16 +79,17 @@ export function toWireBatch(id: number, items: readonly Uint8Array[]): WireMicro
 }
 
 /** The items as views of the message. Throws RaysidueError "bad-input". */
-export function fromWireBatch(message: WireMicroBatch): Uint8Array[] {
+export function fromWireBatch(message: WireMicroBatch): NumberedItems {
   checkSizes("micro-batch", message.sizes, message.data);
   let offset = 0;
-  return message.sizes.map((size) => {
+  const items = message.sizes.map((size) => {
     offset += size;
     return message.data.subarray(offset - size, offset);
   });
+  return { id: message.id, items };
 }
 
-export function toWireResult(id: number, result: MicroBatchResult): WireMicroBatchResult {
+export function toWireResult({ id, result }: NumberedResult): WireMicroBatchResult {
   return { ...result, id, sizes: [...result.sizes], failures: [...result.failures] };
 }
 
