@@ -27,7 +27,7 @@ after(async () => {
   await rm(folder, { recursive: true });
 });
 
-const table = someTable(1_000, 512);
+const table = someTable(400, 512);
 const ragged = someRagged(500, 64);
 
 /** A writer and its rows, far more than fit. */
@@ -46,7 +46,7 @@ const WRITERS: Record<string, (path: string) => Promise<void>> = {
   csv: async (path) => fill(await createCsvWriter(path, table.columns), table),
   tsv: async (path) => {
     const writer = await TsvWriter.create(path, ["row", "id"]);
-    const ids = table.ids.map((id, row) => [row, id.padEnd(1_000)]);
+    const ids = table.ids.map((id, row) => [row, id.padEnd(4_000)]);
     await writer.write(ids);
     await writer.close();
   },
