@@ -40,10 +40,11 @@ interface Held {
 interface Call {
   readonly held: Held;
   readonly tasks: readonly number[];
-  readonly startedAt: number;
+  startedAt: number;
   /** Work in seconds at speed 1 that is left at `asOf`; overhead comes first. */
   overheadMs: number;
   work: number;
+  readonly noisyWork: number;
   asOf: number;
   /** Whether its result still interests anybody. */
   isWanted: boolean;
@@ -60,6 +61,8 @@ export class DeviceModel {
   readonly #report: (report: CallReport) => void;
   #held: Held[] = [];
   #call: Call | undefined;
+  /** In the engine's hands, to start when the running call ends. */
+  #ahead: Call | undefined;
   /** Calls after a change of speed end at another time: older appointments are void. */
   #appointment = 0;
   #speed: number;
@@ -67,6 +70,8 @@ export class DeviceModel {
   /** Work done (seconds at speed 1), all and in vain; and milliseconds spent on overhead. */
   workDone = 0;
   workLost = 0;
+  /** What noise added to the work of finished calls, or took from it. */
+  noiseWork = 0;
   overheadMs = 0;
   overheadWork = 0;
   callCount = 0;
@@ -114,7 +119,7 @@ export class DeviceModel {
     const held = this.#held.find(({ assign }) => assign.lease === order.lease);
     if (held === undefined) return undefined;
     const { assign } = held;
-    const isRunning = this.#call?.held === held;
+    const isRunning = this.#call?.held === held || this.#ahead?.held === held;
     if (order.keepRunning && held.next > 0) return { assign, tasks: [], isLast: false };
     const tasks = [...assign.tasks.subarray(held.next)];
     held.next = assign.tasks.length;
@@ -125,6 +130,7 @@ export class DeviceModel {
   /** Forgets all leases; the call that runs goes on, for nobody. */
   forget(): void {
     this.#held = [];
+    this.#ahead = undefined;
     if (this.#call !== undefined) this.#call.isWanted = false;
   }
 
@@ -142,6 +148,7 @@ export class DeviceModel {
     }
     this.#appointment += 1;
     this.#call = undefined;
+    this.#ahead = undefined;
     this.#held = [];
   }
 
@@ -155,10 +162,26 @@ export class DeviceModel {
     return call.tasks.reduce((sum, task) => sum + workSeconds(lengths[task]!), 0);
   }
 
+  /** Puts a call into the engine, and one more behind it: that one can no longer be given back. */
   #startNext(): void {
-    if (this.#call !== undefined) return;
-    const held = this.#held[0];
-    if (held === undefined) return;
+    if (this.#call === undefined) {
+      const call = this.#ahead ?? this.#prepare();
+      this.#ahead = undefined;
+      if (call === undefined) return;
+      this.#call = call;
+      call.startedAt = this.#clock.now;
+      call.asOf = call.startedAt;
+      this.firstCallAt ??= call.startedAt;
+      this.callCount += 1;
+      this.#appoint(call);
+    }
+    if (this.spec.prefetch > 0) this.#ahead ??= this.#prepare();
+  }
+
+  /** Cuts the next call off the first lease that has something left. */
+  #prepare(): Call | undefined {
+    const held = this.#held.find(({ assign, next }) => next < assign.tasks.length);
+    if (held === undefined) return undefined;
     const lengths = this.#lengths(held.assign);
     const tasks: number[] = [];
     let [longest, work] = [0, 0];
@@ -170,21 +193,20 @@ export class DeviceModel {
       work += workSeconds(lengths[task]!);
       held.next += 1;
     }
-    const noise = 1 + this.spec.noise * this.#random.normal();
+    const noise = this.spec.noise === 0 ? 1 : 1 + this.spec.noise * this.#random.normal();
+    const noisyWork = work * Math.max(noise, 0.1);
     const { now } = this.#clock;
-    this.#call = {
+    return {
       held,
       tasks,
       startedAt: now,
       overheadMs: this.spec.overhead_ms,
       // Noise makes a call longer or shorter as if there were more or less to do.
-      work: work * Math.max(noise, 0.1),
+      work: noisyWork,
+      noisyWork,
       asOf: now,
       isWanted: true,
     };
-    this.firstCallAt ??= now;
-    this.callCount += 1;
-    this.#appoint(this.#call);
   }
 
   /** Brings the running call's rest up to now. */
@@ -215,11 +237,12 @@ export class DeviceModel {
     const { held } = call;
     const work = this.#workOf(call);
     this.workDone += work;
+    this.noiseWork += call.noisyWork - work;
     if (!call.isWanted) this.workLost += work;
     this.#draw(call, !call.isWanted);
     this.lastCallEnd = this.#clock.now;
     this.#call = undefined;
-    const isLast = held.next >= held.assign.tasks.length;
+    const isLast = held.next >= held.assign.tasks.length && this.#ahead?.held !== held;
     if (isLast) this.#held = this.#held.filter((each) => each !== held);
     // The next call is in the engine's hands before this one's result is on its way.
     this.#startNext();

@@ -23,6 +23,8 @@ const devices = z.strictObject({
   noise: z.number().min(0).max(1).default(0),
   /** Largest engine call in padded tokens. The default leaves the size to the scheduler. */
   cost_max: z.number().int().min(1).default(1_048_576),
+  /** Engine calls handed to the engine ahead of time: 1 hides the way to it, 0 keeps work movable. */
+  prefetch: z.union([z.literal(0), z.literal(1)]).default(1),
   joins: time.default(0),
   /** From joining to serving: the engine opens its model. */
   opening_seconds: seconds.default(0),

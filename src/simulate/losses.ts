@@ -21,7 +21,11 @@ export interface Losses {
 
 export function lossesOf(
   devices: readonly DeviceModel[],
-  { work, endedAt }: { readonly work: number; readonly endedAt: number },
+  {
+    work,
+    noise,
+    endedAt,
+  }: { readonly work: number; readonly noise: number; readonly endedAt: number },
 ): Losses {
   let [capacity, startUp, tail, overhead, done] = [0, 0, 0, 0, 0];
   for (const device of devices) {
@@ -32,7 +36,7 @@ export function lossesOf(
     done += device.workDone;
   }
   const repeated = Math.max(done - work, 0);
-  const between = capacity - work - startUp - tail - overhead - repeated;
+  const between = capacity - work - noise - startUp - tail - overhead - repeated;
   return {
     start_up: startUp / capacity,
     batch_overhead: overhead / capacity,

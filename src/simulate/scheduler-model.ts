@@ -82,6 +82,7 @@ export class SchedulerModel {
         return driver.quarantined(command.run, command.failures);
       case "endRun":
         this.#runs.delete(command.run);
+        this.#world.balance = command.balance;
         return driver.ended(command.run, command.outcome);
       case "dropWorker": {
         const worker = this.#workers.get(command.worker);

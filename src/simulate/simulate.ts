@@ -128,8 +128,10 @@ function figures(
   // What still runs now, runs for nobody.
   for (const device of devices) device.die();
   const largest = largestWork(job.lengths, LARGEST_MAX);
+  // Noise is luck, not policy: what it made of the work is part of the work.
+  const noise = devices.reduce((sum, device) => sum + device.noiseWork, 0);
   const boundMs = lowerBound(
-    { total: job.work, largest },
+    { total: job.work + noise, largest },
     devices.map(({ lane }) => lane),
     0,
   );
@@ -144,7 +146,7 @@ function figures(
     achieved_s: achievedMs / 1000,
     ratio: achievedMs / boundMs,
     repeated_work: Math.max(done / job.work - 1, 0),
-    losses: lossesOf(devices, { work: job.work, endedAt: achievedMs }),
+    losses: lossesOf(devices, { work: job.work, noise, endedAt: achievedMs }),
     batches: devices.reduce((sum, { callCount }) => sum + callCount, 0),
   };
 }

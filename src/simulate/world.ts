@@ -4,7 +4,14 @@
  * Owns: how the parts find one another and how a scheduler is killed and replaced. A world with the
  * same seed runs the same way every time.
  */
-import type { Attempt, Command, DeviceId, Event, RunId } from "../scheduler/core/events.ts";
+import type {
+  Attempt,
+  Balance,
+  Command,
+  DeviceId,
+  Event,
+  RunId,
+} from "../scheduler/core/events.ts";
 import type { CoreOptions } from "../scheduler/core/options.ts";
 import { DriverModel } from "./driver-model.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -41,6 +48,8 @@ export class World {
   readonly onStep: WorldOptions["onStep"];
   /** Every attempt, if asked for. */
   attempts: Attempt[] | undefined;
+  /** What the core makes of the run that ended last. */
+  balance: Balance | undefined;
   scheduler: SchedulerModel;
   readonly #options: WorldOptions;
   #lives = 0;

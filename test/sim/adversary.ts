@@ -147,6 +147,7 @@ function addWorkers(world: World, random: Random): void {
       noise: random.chance(0.5) ? 0.2 : 0,
       // Small ones cut leases into many engine calls; the first takes everything.
       cost_max: index === 0 || random.chance(0.5) ? 1_048_576 : 500 + random.below(20_000),
+      prefetch: random.chance(0.7) ? 1 : 0,
       joins: 0,
       opening_seconds: random.chance(0.5) ? random.between(0, 3) : 0,
       cycle_seconds: undefined,

@@ -48,6 +48,22 @@ for (const name of FLEET_NAMES) {
   }
 }
 
+test("the core's own account of a run agrees with the devices' truth", () => {
+  for (const name of ["F1", "F2", "F3", "F4", "F5", "F6", "F7", "F11"]) {
+    const { simulation, timeline } = simulate(shippedFleet(name), { idealSeconds: 60, seed: 1 });
+    const balance = timeline.world.balance!;
+    const close = (mine: number, truth: number, by: number, what: string) =>
+      assert.ok(Math.abs(mine - truth) <= by, `${name}: ${what} ${mine}, in truth ${truth}`);
+    // A call that a slow-down falls into shows it only at its end.
+    close(balance.ratio, simulation.ratio, name === "F3" ? 0.015 : 0.005, "ratio");
+    close(balance.repeated_work, simulation.repeated_work, 0.005, "repeated work");
+    for (const key of Object.keys(balance.losses) as (keyof typeof balance.losses)[]) {
+      const by = name === "F3" ? 0.015 : 0.005;
+      close(balance.losses[key], simulation.losses[key], by, key);
+    }
+  }
+});
+
 test("the ratio holds from one device to many, and with engines that take little at once", () => {
   for (const [count, costMax] of [
     [1, 1_048_576],

@@ -112,7 +112,13 @@ export type Command =
       readonly worker: WorkerId;
       readonly failures: readonly TaskFailure[];
     }
-  | { readonly type: "endRun"; readonly run: RunId; readonly outcome: RunOutcome }
+  | {
+      readonly type: "endRun";
+      readonly run: RunId;
+      readonly outcome: RunOutcome;
+      /** Bound, achieved and losses; absent if nothing was committed. */
+      readonly balance?: Balance;
+    }
   /** The worker broke its word (no heartbeat): close its connection. */
   | { readonly type: "dropWorker"; readonly worker: WorkerId; readonly reason: string }
   /** One batch attempt is over: a row of trace.tsv. */
@@ -139,6 +145,29 @@ export interface Attempt {
   readonly outcome: "committed" | "returned" | "lost" | "stale" | "failed";
   /** Why it was cut for this device: "longest first", "tail", "backup copy", "giant". */
   readonly reason: string;
+}
+
+/** Names as in run.json and in the simulation's figures. */
+export interface Balance {
+  readonly bound_s: number;
+  readonly achieved_s: number;
+  /** Achieved over bound; 0 while there is none. */
+  readonly ratio: number;
+  /** Work done more than once or in vain, over all work. */
+  readonly repeated_work: number;
+  readonly losses: {
+    /** Before a device's first batch. */
+    readonly start_up: number;
+    /** What engine calls take besides their work. */
+    readonly batch_overhead: number;
+    /** After a device's last batch. */
+    readonly idle_tail: number;
+    /** Between batches. */
+    readonly idle_between: number;
+    readonly repeated_work: number;
+  };
+  readonly devices: number;
+  readonly batches: number;
 }
 
 /** What a person sees of a run. */

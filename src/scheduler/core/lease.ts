@@ -174,7 +174,7 @@ export function learn(
   run.speed += speed - serving.speed;
   if (!wasKnown) run.knownCount += 1;
   serving.speed = speed;
-  run.story.speedLearned(serving.device.id, { speed, now });
+  run.story.ran(serving.device.id, { ...observation, overhead: model.overhead, now });
 }
 
 export interface LeaseClosing {

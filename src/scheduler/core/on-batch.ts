@@ -36,7 +36,6 @@ export function onBatchProgressed(core: Core, event: Progressed, now: number): v
     const whole = { cost: ran.cost + failed.cost, square: ran.square + failed.square };
     if (serving !== undefined && lease.run.outcome === undefined) {
       learn(serving, { ...whole, seconds }, now);
-      lease.run.story.ran(lease.device.id, { seconds, overhead: serving.model.overhead });
     }
   }
   lease.startedAt = now;
@@ -69,6 +68,7 @@ function commit(core: Core, lease: Lease, tasks: readonly Task[], now: number) {
     fresh.push(task);
     freshCost += cost;
     run.openSquare -= cost * cost;
+    run.committedSquare += cost * cost;
     // Whoever else runs it may stop: see onCommitted below.
     if (run.tasks.holders[task]! > 0) lease.isCopied = true;
   }

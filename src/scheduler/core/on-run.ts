@@ -5,6 +5,8 @@
  * task is committed or quarantined; cancelled; or failed with a reason. Afterwards nothing of it is
  * committed, and devices that still hold a lease of it keep only their credit.
  */
+
+import { balanceOf } from "./balance.ts";
 import { bucketOf, TaskQueue } from "./buckets.ts";
 import type { Event, RunId, RunOutcome } from "./events.ts";
 import { catchUp } from "./fairness.ts";
@@ -90,6 +92,7 @@ export function endFinishedRuns(core: Core, now: number): void {
 
 export function endRun(core: Core, run: RunState, outcome: RunOutcome, now: number): void {
   run.outcome = outcome;
+  const balance = balanceOf(run);
   for (const lease of run.leases) orderBack(core, lease, { what: "rest", now });
   for (const serving of [...run.servings.values()]) unserve(serving, now);
   for (const worker of core.workers.values()) worker.refusals.delete(run.id);
@@ -100,5 +103,10 @@ export function endRun(core: Core, run: RunState, outcome: RunOutcome, now: numb
   core.runs.delete(run.id);
   // They would keep the run's tables alive.
   for (const [id, lease] of core.closed) if (lease.run === run) core.closed.delete(id);
-  core.commands.push({ type: "endRun", run: run.id, outcome });
+  core.commands.push({
+    type: "endRun",
+    run: run.id,
+    outcome,
+    ...(balance === undefined ? {} : { balance }),
+  });
 }

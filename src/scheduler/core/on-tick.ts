@@ -69,6 +69,12 @@ function recount(run: RunState): void {
   }
 }
 
+function notifyWait(core: Core, run: RunState, what: string): void {
+  const seconds = core.options.refusalGraceMs / 1000;
+  const text = `${what}; waiting ${seconds} s for a worker that can`;
+  core.commands.push({ type: "notify", run: run.id, text });
+}
+
 /** A run that every attached worker refused fails, if nobody else comes in time. */
 function judgeRefusals(core: Core, run: RunState, now: number): void {
   let reason: string | undefined;
@@ -80,7 +86,10 @@ function judgeRefusals(core: Core, run: RunState, now: number): void {
     run.refusedAt = undefined;
     return;
   }
-  run.refusedAt ??= now;
+  if (run.refusedAt === undefined) {
+    run.refusedAt = now;
+    notifyWait(core, run, `no attached worker can serve this run (${reason})`);
+  }
   if (now - run.refusedAt < core.options.refusalGraceMs) return;
   const text = `no attached worker can serve this run: ${reason}`;
   endRun(core, run, { type: "failed", reason: text }, now);
@@ -103,7 +112,14 @@ function giveUpOversize(core: Core, run: RunState, now: number): void {
     run.oversizeAt = undefined;
     return;
   }
-  run.oversizeAt ??= now;
+  if (run.oversizeAt === undefined) {
+    run.oversizeAt = now;
+    notifyWait(
+      core,
+      run,
+      `some tasks need more than the ${costMax} tokens any device takes at once`,
+    );
+  }
   if (now - run.oversizeAt < core.options.refusalGraceMs) return;
   const failures: TaskFailure[] = [];
   const giveUp = (task: number) => {

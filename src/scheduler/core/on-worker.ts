@@ -54,16 +54,8 @@ export function onWorkerLost(
   for (const device of worker.devices) {
     core.devices.delete(device.id);
     core.hungry.delete(device);
-    const runs = [...device.servings.values()];
-    for (const serving of runs) {
-      unserve(serving, now);
-      core.commands.push({
-        type: "notify",
-        run: serving.run.id,
-        text: `worker ${id} was lost (${reason}); its work goes to others`,
-      });
-    }
     loseLeases(core, device, { now, reason, blame, of: undefined });
+    for (const serving of [...device.servings.values()]) unserve(serving, now);
   }
 }
 
@@ -203,14 +195,9 @@ export function onEngineFailed(
   if (worker === undefined || run === undefined) return;
   for (const device of worker.devices) {
     if (event.retryable && event.device !== undefined && device.id !== event.device) continue;
+    loseLeases(core, device, { now, reason: event.reason, blame: "strong", of: run.id });
     const serving = device.servings.get(run.id);
     if (serving !== undefined) unserve(serving, now);
-    loseLeases(core, device, { now, reason: event.reason, blame: "strong", of: run.id });
   }
   if (!event.retryable) worker.refusals.set(run.id, event.reason);
-  core.commands.push({
-    type: "notify",
-    run: run.id,
-    text: `an engine of worker ${worker.id} failed: ${event.reason}`,
-  });
 }

@@ -144,6 +144,7 @@ export interface RunState {
   submittedCost: number;
   submittedSquare: number;
   committedCost: number;
+  committedSquare: number;
   /** Sums over tasks neither committed nor quarantined. */
   openCost: number;
   openSquare: number;
@@ -209,6 +210,7 @@ export function createRun(
     submittedCost: 0,
     submittedSquare: 0,
     committedCost: 0,
+    committedSquare: 0,
     openCost: 0,
     openSquare: 0,
     speed: 0,

@@ -4,12 +4,29 @@
  * Owns: the records that explain.ts and balance.ts read. Invariant: memory stays within its limits
  * however long a run lasts; totals are exact, details are kept for the latest attempts.
  */
-import type { SpeedChange } from "./bound.ts";
 import type { Attempt, DeviceId } from "./events.ts";
 
 export interface Span {
   readonly from: number;
   to: number;
+}
+
+/** A time in which a device kept its speed: sums over its engine calls. */
+export interface Phase {
+  readonly from: number;
+  cost: number;
+  square: number;
+  seconds: number;
+  overhead: number;
+}
+
+/** One engine call: sums over its tasks, its time, and how much of it is overhead. */
+export interface CallRecord {
+  readonly cost: number;
+  readonly square: number;
+  readonly seconds: number;
+  readonly overhead: number;
+  readonly now: number;
 }
 
 export interface AttemptRecord {
@@ -18,21 +35,21 @@ export interface AttemptRecord {
 }
 
 export interface DeviceStory {
-  readonly speeds: SpeedChange[];
+  readonly phases: Phase[];
   readonly idle: Span[];
   /** When it could serve the run. */
   readonly ready: Span[];
-  busySeconds: number;
-  overheadSeconds: number;
   batchCount: number;
+  firstBatchAt: number | undefined;
+  lastReportAt: number | undefined;
 }
 
 /** Tasks of remembered attempts: 4 bytes each. */
 const TASKS_MAX = 4_194_304;
-const SPEEDS_MAX = 512;
+const PHASES_MAX = 512;
 const IDLE_MAX = 64;
-/** A smaller change is noise; the bound needs no more. */
-const SPEED_STEP = 0.05;
+/** A quarter faster or slower is another speed; less is noise or another length. */
+const PHASE_STEP = Math.log(1.25);
 
 export class Story {
   readonly #recordsMax: number;
@@ -54,12 +71,12 @@ export class Story {
     let story = this.devices.get(id);
     if (story === undefined) {
       story = {
-        speeds: [],
+        phases: [],
         idle: [],
         ready: [],
-        busySeconds: 0,
-        overheadSeconds: 0,
         batchCount: 0,
+        firstBatchAt: undefined,
+        lastReportAt: undefined,
       };
       this.devices.set(id, story);
     }
@@ -88,8 +105,10 @@ export class Story {
   }
 
   deviceStarted(id: DeviceId, { since, now }: { since: number; now: number }): void {
+    const story = this.device(id);
+    story.firstBatchAt ??= now;
     if (now <= since) return;
-    const { idle } = this.device(id);
+    const { idle } = story;
     idle.push({ from: since, to: now });
     if (idle.length > IDLE_MAX) idle.shift();
   }
@@ -104,28 +123,45 @@ export class Story {
     if (span !== undefined) span.to = Math.min(span.to, now);
   }
 
-  /** An engine call ended. */
-  ran(id: DeviceId, { seconds, overhead }: { seconds: number; overhead: number }): void {
+  /** An engine call ended: a device's speed shows in what it did, and when. */
+  ran(id: DeviceId, call: CallRecord): void {
     const story = this.device(id);
-    story.busySeconds += seconds;
-    story.overheadSeconds += Math.min(overhead, seconds);
+    const { cost, square, seconds, overhead, now } = call;
+    story.lastReportAt = now;
     story.batchCount += 1;
-  }
-
-  speedLearned(id: DeviceId, { speed, now }: { speed: number; now: number }): void {
-    const { speeds } = this.device(id);
-    const last = speeds.at(-1);
-    if (last !== undefined && Math.abs(speed - last.speed) <= SPEED_STEP * last.speed) return;
-    speeds.push({ at: now, speed });
-    if (speeds.length > SPEEDS_MAX) thin(speeds);
+    const phase = story.phases.at(-1);
+    const isSame = phase !== undefined && Math.abs(Math.log(pace(call) / pace(phase))) < PHASE_STEP;
+    if (!isSame) {
+      const from = now - 1000 * seconds;
+      story.phases.push({ from, cost, square, seconds, overhead: Math.min(overhead, seconds) });
+      if (story.phases.length > PHASES_MAX) merge(story.phases);
+      return;
+    }
+    phase.cost += cost;
+    phase.square += square;
+    phase.seconds += seconds;
+    phase.overhead += Math.min(overhead, seconds);
   }
 }
 
-/** Drops every second of the older half: recent changes keep their detail. */
-function thin(speeds: SpeedChange[]): void {
-  const half = Math.floor(speeds.length / 2);
-  const kept = speeds.filter(
-    (change, index) => index >= half || index % 2 === 0 || change.speed === 0,
-  );
-  speeds.splice(0, speeds.length, ...kept.slice(-SPEEDS_MAX));
+/** Cost a second without the overhead: at least a tenth of a call is work. */
+function pace({ cost, seconds, overhead }: Omit<Phase, "from" | "square">): number {
+  return cost / Math.max(seconds - overhead, 0.1 * seconds, 1e-9);
+}
+
+/** Joins the older half two by two: recent phases keep their detail. */
+function merge(phases: Phase[]): void {
+  const half = Math.floor(phases.length / 4) * 2;
+  const joined: Phase[] = [];
+  for (let index = 0; index < half; index += 2) {
+    const [a, b] = [phases[index]!, phases[index + 1]!];
+    joined.push({
+      from: a.from,
+      cost: a.cost + b.cost,
+      square: a.square + b.square,
+      seconds: a.seconds + b.seconds,
+      overhead: a.overhead + b.overhead,
+    });
+  }
+  phases.splice(0, half, ...joined);
 }
