@@ -19,7 +19,7 @@ import {
 } from "../kind/embed.ts";
 import type { RowLayout } from "../kind/kind.ts";
 import type { EngineOpening, ItemFailure, MicroBatchResult } from "../rpc/engine-codec.ts";
-import type { RowEngine } from "./row-engine.ts";
+import { parseOptions, type RowEngine } from "./row-engine.ts";
 
 /** The order of a vector's numbers. */
 export const EMULATED_LETTERS = "ACDEFGHIKLMNPQRSTVWY";
@@ -56,11 +56,8 @@ export async function openEmulator(opening: EngineOpening): Promise<RowEngine> {
   if (opening.kind !== "embed") {
     throw new RaysidueError("usage", `the emulated engine does not know kind ${opening.kind}`);
   }
-  const options = EMULATE_OPTIONS.safeParse(JSON.parse(opening.options || "{}"));
-  if (!options.success) {
-    throw new RaysidueError("usage", `options of the emulated engine: ${options.error.message}`);
-  }
-  return new Emulator(parseCanonical(opening.parameters), options.data);
+  const options = parseOptions(EMULATE_OPTIONS, opening);
+  return new Emulator(parseCanonical(opening.parameters), options);
 }
 
 class Emulator implements RowEngine {

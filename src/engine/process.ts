@@ -7,6 +7,8 @@
  * libraries. Invariant: it does not outlive whoever holds its standard input, and never prints to
  * standard output. Deliberately not here: what engines compute.
  */
+import { rmdirSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { messageOf, RaysidueError } from "../base/errors.ts";
 import { createServer, listen } from "../rpc/channel.ts";
@@ -37,6 +39,17 @@ async function open(opening: EngineOpening): Promise<EngineOpened> {
   return { description: engine.description, tokensMax: engine.tokensMax };
 }
 
+/** Whoever started us may have been killed, so nobody else removes the socket and its folder. */
+function end(socket: string): never {
+  rmSync(socket, { force: true });
+  try {
+    rmdirSync(dirname(socket));
+  } catch {
+    // Not empty, or gone already: it is not ours alone.
+  }
+  process.exit(0);
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { socket: { type: "string" } } });
   const token = process.env.RAYSIDUE_TOKEN ?? "";
@@ -45,8 +58,8 @@ async function main(): Promise<void> {
   }
   // The daemon decides when an engine ends; a terminal's Ctrl-C reaches the whole process group.
   process.on("SIGINT", () => {});
-  process.stdin.on("close", () => process.exit(0));
-  process.stdin.on("error", () => process.exit(0));
+  process.stdin.on("close", () => end(values.socket!));
+  process.stdin.on("error", () => end(values.socket!));
   process.stdin.resume();
 
   const server = createServer(token);

@@ -4,6 +4,8 @@
  * Owns: the interface that the engine process serves and each engine implements. An item that
  * cannot be computed is a failure in the result; `run` rejects only where the engine itself broke.
  */
+import type { z } from "zod";
+import { messageOf, RaysidueError } from "../base/errors.ts";
 import type { EngineOpening, MicroBatchResult } from "../rpc/engine-codec.ts";
 
 export interface RowEngine {
@@ -18,3 +20,13 @@ export interface RowEngine {
 
 /** Opens an engine, or throws a RaysidueError that says why it cannot serve `opening`. */
 export type OpenEngine = (opening: EngineOpening) => Promise<RowEngine>;
+
+/** Reads an engine's options. Throws RaysidueError "usage" that names the one it does not know. */
+export function parseOptions<T>(schema: z.ZodType<T>, { engine, options }: EngineOpening): T {
+  try {
+    return schema.parse(options === "" ? {} : JSON.parse(options));
+  } catch (thrown) {
+    const said = `options of engine ${engine}: ${messageOf(thrown)}`;
+    throw new RaysidueError("usage", said, { cause: thrown });
+  }
+}

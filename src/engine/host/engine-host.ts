@@ -63,7 +63,7 @@ export async function startEngine(spec: EngineSpec): Promise<EngineHandle> {
 async function makePrivateFolder(): Promise<string> {
   const parent = tmpdir().length > 60 ? "/tmp" : tmpdir();
   try {
-    return await mkdtemp(join(parent, "raysidue-"));
+    return await mkdtemp(join(parent, "raysidue-engine-"));
   } catch (thrown) {
     throw fromSystemError(thrown, `cannot create a folder in ${parent}`);
   }

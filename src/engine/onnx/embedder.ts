@@ -21,7 +21,7 @@ import { type LocatedTransformer, locateModel } from "../../model/locate.ts";
 import { MESSAGE_BYTES_MAX } from "../../rpc/channel.ts";
 import type { EngineOpening, ItemFailure, MicroBatchResult } from "../../rpc/engine-codec.ts";
 import { availableMemoryBytes, callBytes, PROCESS_BYTES } from "../memory.ts";
-import type { RowEngine } from "../row-engine.ts";
+import { parseOptions, type RowEngine } from "../row-engine.ts";
 import { type Call, layOut } from "./passages.ts";
 import { ofTokens } from "./pooling.ts";
 import { RowBatch } from "./row-batch.ts";
@@ -31,16 +31,21 @@ export const ONNX_OPTIONS = z.strictObject({
   threads: z.number().int().min(1).max(1024).default(1),
   /** What this process may use; absent: half of what is available now. */
   memoryBytes: z.number().min(0).optional(),
-  /** Private packed weights; absent: where they take less than a quarter of the memory. */
-  prepack: z.boolean().optional(),
 });
 
 /**
- * Tokens a call: with packed weights from 64 on the rate is level; above 1,500 or so activations
- * leave the caches (AntiBERTy, 217 residues: 868 tokens 1.00, 1,953 tokens 0.92). Without packing
- * each call reads and reorders all weights, which needs more tokens to pay.
+ * Weights up to this size are packed in each process: AntiBERTy (101 MB), ESM-2 of 8M and 35M
+ * (134 MB). It is a rule on the model alone, not on free memory, because packed and shared weights
+ * add up in another order: rows differ by up to 5e-6, and equal keys should mean equal bytes.
  */
-const CALL_TOKENS = { packed: 1024, shared: 2048 } as const;
+const PACKED_BYTES_MAX = 256e6;
+
+/**
+ * Tokens a call. AntiBERTy, 217 residues a sequence, one thread, least disturbed of 5 rounds, in
+ * GFLOP/s: 217 tokens 78.0, 434 79.7, 651 79.9, 868 78.9, 1085 77.7, 1519 76.1, 1953 74.5: beyond
+ * some 800 activations leave the caches. With shared weights the same, at 72-75.
+ */
+const CALL_TOKENS = 768;
 
 /** A micro-batch is some seconds of one core's work (about 80 GFLOP/s), so that commits are frequent. */
 const MICRO_BATCH_FLOP = 200e9;
@@ -54,7 +59,7 @@ export async function openEmbedder(opening: EngineOpening): Promise<RowEngine> {
   if (opening.kind !== "embed") {
     throw new RaysidueError("usage", `the onnx engine does not know kind ${opening.kind}`);
   }
-  const options = ONNX_OPTIONS.parse(JSON.parse(opening.options || "{}"));
+  const options = parseOptions(ONNX_OPTIONS, opening);
   const model = await locateModel(opening.model);
   if (model.kind === "emulate") {
     throw new RaysidueError("usage", "model emulate has no weights; use the engine emulate");
@@ -74,7 +79,6 @@ export async function openEmbedder(opening: EngineOpening): Promise<RowEngine> {
 interface EmbedderOptions {
   readonly threads: number;
   readonly memoryBytes: number;
-  readonly prepack?: boolean | undefined;
 }
 
 class Embedder implements RowEngine {
@@ -90,14 +94,14 @@ class Embedder implements RowEngine {
   private constructor(
     transformer: Transformer,
     parameters: EmbedParameters,
-    limits: { callTokens: number; passageTokensMax: number; description: string },
+    limits: { passageTokensMax: number; description: string },
   ) {
     this.#transformer = transformer;
     this.#parameters = parameters;
     const { config } = transformer;
     this.#layout = rowLayout(parameters, config.hiddenSize);
     this.#passageTokensMax = limits.passageTokensMax;
-    this.#callTokens = Math.min(limits.callTokens, limits.passageTokensMax);
+    this.#callTokens = Math.min(CALL_TOKENS, limits.passageTokensMax);
     const flop = 2 * weightsPerToken(config, Math.max(1, parameters.layer));
     const { min, max } = MICRO_BATCH_TOKENS;
     const useful = Math.min(max, Math.max(min, Math.round(MICRO_BATCH_FLOP / flop)));
@@ -118,7 +122,7 @@ class Embedder implements RowEngine {
       throw new RaysidueError("usage", `layer ${layer}: ${model.name} has ${config.layerCount}`);
     }
     const packedBytes = matrixBytes(config, layer);
-    const isPrepacked = options.prepack ?? packedBytes < memoryBytes / 4;
+    const isPrepacked = packedBytes <= PACKED_BYTES_MAX;
     const left = memoryBytes - PROCESS_BYTES - (isPrepacked ? packedBytes : 0);
     const passageTokensMax = Math.floor(left / callBytes(1, config));
     if (passageTokensMax < SPECIAL_TOKENS + 1) {
@@ -130,8 +134,7 @@ class Embedder implements RowEngine {
     const description =
       `onnx ${model.name} layer ${layer}, threads ${threads}, ` +
       `weights ${isPrepacked ? "packed" : "shared"}, memory ${formatBytes(memoryBytes)}`;
-    const callTokens = isPrepacked ? CALL_TOKENS.packed : CALL_TOKENS.shared;
-    return new Embedder(transformer, parameters, { callTokens, passageTokensMax, description });
+    return new Embedder(transformer, parameters, { passageTokensMax, description });
   }
 
   async run(items: readonly Uint8Array[]): Promise<MicroBatchResult> {

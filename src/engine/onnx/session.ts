@@ -39,6 +39,16 @@ export type Feeds = Readonly<
 /** Calls this many times larger than usual make the arena give its memory back afterwards. */
 const SHRINK = { memory: { enable_memory_arena_shrinkage: "cpu:0" } } as const;
 
+/**
+ * ONNX Runtime, loaded when first needed: 30 MB of native code. Since 1.30 its Linux builds upload
+ * telemetry and leave files in the temporary folder, unless this variable is set before it starts.
+ */
+export async function loadRuntime() {
+  process.env.ORT_DISABLE_TELEMETRY = "1";
+  const { default: ort } = await import("onnxruntime-node");
+  return ort;
+}
+
 export class OnnxSession {
   readonly #session: InferenceSession;
   readonly #Tensor: typeof Tensor;
@@ -54,8 +64,7 @@ export class OnnxSession {
     folder: string,
     options: SessionOptions,
   ): Promise<OnnxSession> {
-    // Loaded here, so that whoever imports this file does not wait for 30 MB of native code.
-    const { default: ort } = await import("onnxruntime-node");
+    const ort = await loadRuntime();
     try {
       const session = await ort.InferenceSession.create(model, {
         executionMode: "sequential",
