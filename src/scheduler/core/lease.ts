@@ -189,7 +189,7 @@ export interface LeaseClosing {
 export function closeLease(core: Core, lease: Lease, closing: LeaseClosing): void {
   assert(!lease.isClosed, "a lease is closed once");
   const { device, run } = lease;
-  noteLoss(lease, closing);
+  if (closing.isLost) noteWaste(lease, closing.now);
   const orphans: Task[] = [];
   for (let position = 0; position < lease.tasks.length && lease.openCount > 0; position++) {
     if (lease.reported[position] === 1) continue;
@@ -221,14 +221,12 @@ export function closeLease(core: Core, lease: Lease, closing: LeaseClosing): voi
   }
 }
 
-/** What a device had done of a lost lease without reporting it is done again. */
-function noteLoss(
-  { device, run, openCost, startedAt, ...lease }: Lease,
-  closing: LeaseClosing,
-): void {
-  if (!closing.isLost || device.running?.id !== lease.id) return;
+/** What a device has done of its running lease without reporting it is in vain. */
+export function noteWaste(lease: Lease, now: number): void {
+  const { device, run, openCost, startedAt } = lease;
+  if (device.running !== lease) return;
   const speed = device.servings.get(run.id)?.speed ?? 0;
-  run.story.lostCost += Math.min(openCost, (speed * (closing.now - startedAt)) / 1000);
+  run.story.lostCost += Math.min(openCost, (speed * (now - startedAt)) / 1000);
 }
 
 function rememberClosed(core: Core, lease: Lease): void {

@@ -10,6 +10,7 @@ import { balanceOf } from "./balance.ts";
 import { bucketOf, TaskQueue } from "./buckets.ts";
 import type { Event, RunId, RunOutcome } from "./events.ts";
 import { catchUp } from "./fairness.ts";
+import { noteWaste } from "./lease.ts";
 import { orderBack, unserve } from "./on-worker.ts";
 import { type Core, createRun, type RunState } from "./state.ts";
 import { TASKS_MAX } from "./tasks.ts";
@@ -92,6 +93,7 @@ export function endFinishedRuns(core: Core, now: number): void {
 
 export function endRun(core: Core, run: RunState, outcome: RunOutcome, now: number): void {
   run.outcome = outcome;
+  if (outcome.type === "done") for (const lease of run.leases) noteWaste(lease, now);
   const balance = balanceOf(run);
   for (const lease of run.leases) orderBack(core, lease, { what: "rest", now });
   for (const serving of [...run.servings.values()]) unserve(serving, now);
