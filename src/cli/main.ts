@@ -15,6 +15,7 @@ import { addModelCommand } from "./model.ts";
 import { addNodeCommand } from "./node.ts";
 import { addSchedulerCommand } from "./scheduler.ts";
 import { applyFiles, nameEnvironment } from "./settings.ts";
+import { addSimulateCommand } from "./simulate.ts";
 import { addWorkerCommand } from "./worker.ts";
 
 function createProgram(): Command {
@@ -34,6 +35,7 @@ function createProgram(): Command {
   addSchedulerCommand(program);
   addWorkerCommand(program);
   addNodeCommand(program);
+  addSimulateCommand(program);
   addDoctorCommand(program);
   return program as unknown as Command;
 }

@@ -6,7 +6,7 @@
  * they are reported. Invariant: what it says it did, it did; `laneOf` is the truth the bound needs.
  */
 import type { SpeedChange } from "../scheduler/core/bound.ts";
-import type { Command, DeviceId, LeaseId } from "../scheduler/core/events.ts";
+import type { Command, DeviceId } from "../scheduler/core/events.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { DeviceSpec } from "./fleet.ts";
 import { workSeconds } from "./job.ts";
@@ -23,12 +23,13 @@ export interface CallReport {
   readonly isLast: boolean;
 }
 
-/** Part of a lane of the timeline. */
+/** One engine call in the timeline, in milliseconds. */
 export interface Stretch {
   readonly from: number;
   readonly to: number;
-  readonly lease: LeaseId;
-  readonly isCopy: boolean;
+  /** As in `Attempt`: "longest first", "tail", "backup copy" ... */
+  readonly reason: string;
+  /** Nobody wanted its result any more. */
   readonly isLost: boolean;
 }
 
@@ -252,8 +253,8 @@ export class DeviceModel {
   }
 
   #draw(call: Call, isLost: boolean): void {
-    const { lease } = call.held.assign;
+    const { reason } = call.held.assign;
     const to = this.#clock.now;
-    this.stretches.push({ from: call.startedAt, to, lease, isCopy: false, isLost });
+    this.stretches.push({ from: call.startedAt, to, reason, isLost });
   }
 }

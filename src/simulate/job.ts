@@ -35,6 +35,11 @@ export interface JobRequest {
   readonly giants?: readonly number[];
 }
 
+/** A job of given lengths. */
+export function jobOf(lengths: Uint32Array): Job {
+  return { lengths, work: lengths.reduce((sum, length) => sum + workSeconds(length), 0) };
+}
+
 /** Draws a job. Giants stand at places of the seed's choosing among the rest. */
 export function drawJob({ seed, work = 0, count, giants = [] }: JobRequest): Job {
   const random = new Random(seed);

@@ -91,7 +91,7 @@ export class SchedulerModel {
         return;
       }
       case "recordAttempt":
-        this.#world.attempts?.push(command.attempt);
+        this.#world.attempts.push(command.attempt);
         return;
       case "notify":
         return;

@@ -6,7 +6,6 @@
  */
 import { RaysidueError } from "../base/errors.ts";
 import { LARGEST_MAX, lowerBound } from "../scheduler/core/bound.ts";
-import type { Attempt } from "../scheduler/core/events.ts";
 import type { CoreOptions } from "../scheduler/core/options.ts";
 import { deviceSpecs, type Fleet, timeMs } from "./fleet.ts";
 import { drawJob, type Job, largestWork } from "./job.ts";
@@ -20,8 +19,9 @@ export interface SimulateOptions {
   readonly seed: number;
   /** So many sequences, whatever time they take. */
   readonly sequenceCount?: number;
+  /** This work instead of a drawn one. */
+  readonly job?: Job;
   readonly core?: Partial<CoreOptions>;
-  readonly keepTimeline?: boolean;
 }
 
 export interface Simulation {
@@ -41,28 +41,25 @@ export interface Simulation {
   readonly batches: number;
 }
 
-export interface Timeline {
-  readonly world: World;
-  readonly attempts: readonly Attempt[];
-}
-
 /** Runs the fleet. Throws RaysidueError "bad-input" if its devices can never do the work. */
 export function simulate(
   fleet: Fleet,
   options: SimulateOptions,
-): { readonly simulation: Simulation; readonly timeline: Timeline } {
+): { readonly simulation: Simulation; readonly world: World } {
   const specs = deviceSpecs(fleet);
   const speed = specs.reduce(
     (sum, spec) => sum + (timeMs(spec.joins, 1) === 0 ? spec.speed : 0),
     0,
   );
-  const job = drawJob({
-    seed: options.seed,
-    giants: fleet.job.giants,
-    ...(options.sequenceCount === undefined
-      ? { work: options.idealSeconds * speed }
-      : { count: options.sequenceCount }),
-  });
+  const job =
+    options.job ??
+    drawJob({
+      seed: options.seed,
+      giants: fleet.job.giants,
+      ...(options.sequenceCount === undefined
+        ? { work: options.idealSeconds * speed }
+        : { count: options.sequenceCount }),
+    });
   const idealMs = (job.work / speed) * 1000;
   const world = new World({
     seed: options.seed,
@@ -74,17 +71,14 @@ export function simulate(
     },
     ...(options.core === undefined ? {} : { core: options.core }),
   });
-  world.attempts = [];
   plan(world, fleet, idealMs);
   world.driver.submit();
   if (!world.run(100 * idealMs + 3_600_000)) {
     const text = `fleet ${fleet.name}: the run never ended; do all devices die or stop?`;
     throw new RaysidueError("bad-input", text);
   }
-  return {
-    simulation: figures(world, { fleet, job, idealMs, seed: options.seed }),
-    timeline: { world, attempts: world.attempts },
-  };
+  const simulation = figures(world, { fleet, job, idealMs, seed: options.seed });
+  return { simulation, world };
 }
 
 /** Puts on the clock what the fleet file says. */

@@ -46,8 +46,8 @@ export class World {
   readonly workers: WorkerModel[] = [];
   readonly fate: (item: number) => Fate;
   readonly onStep: WorldOptions["onStep"];
-  /** Every attempt, if asked for. */
-  attempts: Attempt[] | undefined;
+  /** Every attempt that the core recorded. */
+  readonly attempts: Attempt[] = [];
   /** What the core makes of the run that ended last. */
   balance: Balance | undefined;
   scheduler: SchedulerModel;

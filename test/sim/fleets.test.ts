@@ -50,8 +50,8 @@ for (const name of FLEET_NAMES) {
 
 test("the core's own account of a run agrees with the devices' truth", () => {
   for (const name of ["F1", "F2", "F3", "F4", "F5", "F6", "F7", "F11"]) {
-    const { simulation, timeline } = simulate(shippedFleet(name), { idealSeconds: 60, seed: 1 });
-    const balance = timeline.world.balance!;
+    const { simulation, world } = simulate(shippedFleet(name), { idealSeconds: 60, seed: 1 });
+    const balance = world.balance!;
     const close = (mine: number, truth: number, by: number, what: string) =>
       assert.ok(Math.abs(mine - truth) <= by, `${name}: ${what} ${mine}, in truth ${truth}`);
     // A call that a slow-down falls into shows it only at its end.

@@ -90,6 +90,8 @@ export type Command =
       readonly run: RunId;
       readonly tasks: Uint32Array;
       readonly deadlineMs: number;
+      /** As in `Attempt`; for logs and timelines. */
+      readonly reason: string;
     }
   | {
       readonly type: "takeBack";

@@ -94,6 +94,7 @@ export function openLease(core: Core, { serving, tasks, reason, now }: LeaseOpen
     run: run.id,
     tasks,
     deadlineMs,
+    reason,
   });
   return lease;
 }
