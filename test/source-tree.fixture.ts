@@ -16,7 +16,7 @@ export interface SourceFile {
   readonly imports: readonly string[];
 }
 
-const IGNORED = /^(node_modules|dist.*|\..*|__pycache__|coverage)$/;
+const IGNORED = /^(node_modules|dist(-.*)?|\..*|__pycache__|coverage)$/;
 
 /** The folder of package.json, above this compiled file wherever it was put. */
 export function repositoryRoot(): string {

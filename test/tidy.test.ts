@@ -47,8 +47,12 @@ const ENTRY_POINTS: ReadonlySet<string> = new Set([
   "src/driver/api.ts", // package.json: exports
 ]);
 
-/** What stands ready for work that is planned, with who will import it; the list must shrink. */
-const AWAITED: ReadonlyMap<string, string> = new Map([]);
+/** Files and folders that stand ready for planned work, with who will import them; must shrink. */
+const AWAITED: ReadonlyMap<string, string> = new Map([
+  ["src/science/", "the score kind's preparation, contacts and features"],
+  ["src/formats/mmcif.ts", "structures as inputs of score"],
+  ["src/formats/quiver.ts", "structures as inputs of score"],
+]);
 
 /** The package's public exports stand in one file; elsewhere `export ... from` is a barrel. */
 const MAY_REEXPORT: ReadonlySet<string> = new Set(["src/driver/api.ts"]);
@@ -155,7 +159,10 @@ test("files are short nouns in kebab-case that say what they own", () => {
 test("scripts, protocol and Python files open with a comment too", () => {
   assertNone(
     files.filter((path) => {
-      if (!/^(scripts|cluster|proto|\.ci)\//.test(path) || /\.(ts|md|json|tsv|txt)$/.test(path)) {
+      if (
+        !/^(scripts|cluster|proto|\.ci)\//.test(path) ||
+        /\.(ts|md|json|tsv|txt|binpb)$/.test(path)
+      ) {
         return false;
       }
       const text = readFileSync(join(root, path), "utf8");
@@ -197,12 +204,13 @@ test("nothing lies about unused", () => {
     .filter((path) => !path.endsWith(".test.ts"))
     .filter((path) => !imported.has(path) && !ENTRY_POINTS.has(path))
     .filter((path) => !named(path, isForTests(path) ? sources : shipped));
+  const awaited = [...AWAITED.keys()];
   assertNone(
-    dead.filter((path) => !AWAITED.has(path)),
+    dead.filter((path) => !awaited.some((prefix) => path.startsWith(prefix))),
     "files that nothing imports or starts",
   );
   assertNone(
-    [...AWAITED.keys()].filter((path) => !dead.includes(path)),
+    awaited.filter((prefix) => !dead.some((path) => path.startsWith(prefix))),
     "files listed as awaited that are in use or gone: take them off the list",
   );
 });
