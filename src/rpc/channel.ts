@@ -87,7 +87,14 @@ type ClientConstructor<T> = new (
   options: ChannelOptions,
 ) => T;
 
-/** A client of a generated service at `HOST:PORT` or `unix:PATH`. Connects at its first call. */
-export function createClient<T>(Client: ClientConstructor<T>, address: string): T {
-  return new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+/**
+ * A client of a generated service at `HOST:PORT` or `unix:PATH`, without TLS unless credentials say
+ * otherwise. Connects at its first call.
+ */
+export function createClient<T>(
+  Client: ClientConstructor<T>,
+  address: string,
+  channelCredentials = credentials.createInsecure(),
+): T {
+  return new Client(address, channelCredentials, CHANNEL_OPTIONS);
 }

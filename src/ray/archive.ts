@@ -1,0 +1,71 @@
+/**
+ * A file for the nodes: a tar archive known by its digest, read from disk whenever it is sent.
+ *
+ * Invariant: what is sent has the digest that was announced, or sending fails.
+ */
+import { createHash } from "node:crypto";
+import { RaysidueError } from "../base/errors.ts";
+import type { ShippedFile } from "../rpc/bridge-messages.ts";
+import { PIECE_BYTES, type RayCluster } from "./cluster.ts";
+import { type TarEntry, tarBytes, tarOf } from "./tar.ts";
+
+/** Ray's own limit for what its store of packages takes; ours goes to the object store in pieces. */
+const FILE_BYTES_MAX = 64 * 1024 ** 3;
+
+export class Archive {
+  readonly file: ShippedFile;
+  readonly #entries: readonly TarEntry[];
+
+  private constructor(entries: readonly TarEntry[], file: ShippedFile) {
+    this.#entries = entries;
+    this.file = file;
+  }
+
+  /** Reads all entries once, for the digest. */
+  static async of(
+    entries: readonly TarEntry[],
+    what: Pick<ShippedFile, "kind" | "entries">,
+  ): Promise<Archive> {
+    const sorted = [...entries].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const sizeBytes = tarBytes(sorted);
+    if (sizeBytes > FILE_BYTES_MAX) {
+      throw new RaysidueError("bad-input", `${sizeBytes} bytes are too many to ship to nodes`);
+    }
+    const sha256 = createHash("sha256");
+    for await (const piece of tarOf(sorted)) sha256.update(piece);
+    return new Archive(sorted, { ...what, digest: sha256.digest("hex"), sizeBytes });
+  }
+
+  /** Adds the archive to what the cluster holds, unless it is there. */
+  async addTo(cluster: RayCluster): Promise<void> {
+    const { digest } = this.file;
+    if (await cluster.holdsFile(digest)) return;
+    let index = 0;
+    let last: Buffer | undefined;
+    for await (const data of inPieces(tarOf(this.#entries))) {
+      if (last !== undefined) {
+        await cluster.addPiece({ digest, index: index++, isLast: false, data: last });
+      }
+      last = data;
+    }
+    await cluster.addPiece({ digest, index, isLast: true, data: last ?? Buffer.alloc(0) });
+  }
+}
+
+async function* inPieces(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let piece = Buffer.allocUnsafe(PIECE_BYTES);
+  let filled = 0;
+  for await (const bytes of source) {
+    let offset = 0;
+    while (offset < bytes.length) {
+      const copied = bytes.copy(piece, filled, offset);
+      offset += copied;
+      filled += copied;
+      if (filled < PIECE_BYTES) continue;
+      yield piece;
+      piece = Buffer.allocUnsafe(PIECE_BYTES);
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield piece.subarray(0, filled);
+}

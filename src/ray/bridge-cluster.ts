@@ -1,0 +1,89 @@
+/**
+ * A Ray cluster reached through the bridge: the documented first choice.
+ *
+ * Owns: the connection and what is said when it fails. The bridge may be killed and started again;
+ * calls fail meanwhile ("try-again"), daemons do not notice.
+ */
+import { messageOf, RaysidueError } from "../base/errors.ts";
+import type { DaemonSpec, KnownDaemon } from "../rpc/bridge-messages.ts";
+import { BridgeConnection, type BridgeOptions } from "../rpc/bridge-service.ts";
+import {
+  type FilePiece,
+  PLACE_SECONDS,
+  PROBE_SECONDS,
+  type RayCluster,
+  type StartOptions,
+} from "./cluster.ts";
+
+export class BridgeCluster implements RayCluster {
+  readonly description: string;
+  readonly #bridge: BridgeConnection;
+
+  private constructor(bridge: BridgeConnection, description: string) {
+    this.#bridge = bridge;
+    this.description = description;
+  }
+
+  /** Throws RaysidueError "unavailable" where no bridge answers, "unauthenticated". */
+  static async connect(options: BridgeOptions): Promise<BridgeCluster> {
+    const bridge = new BridgeConnection(options);
+    try {
+      const { rayVersion } = await bridge.hello();
+      const description = `Ray ${rayVersion} through the bridge at ${options.address}`;
+      return new BridgeCluster(bridge, description);
+    } catch (thrown) {
+      bridge.close();
+      if (thrown instanceof RaysidueError && thrown.code === "unauthenticated") throw thrown;
+      const withTls = options.tls === undefined ? "without TLS" : "with TLS";
+      const text =
+        `no bridge answers at ${options.address} ${withTls} (${messageOf(thrown)}); ` +
+        "start one with `raysidue cluster bridge` on the head, or check address and TLS";
+      throw new RaysidueError("unavailable", text, { cause: thrown });
+    }
+  }
+
+  nodes() {
+    return this.#bridge.listNodes();
+  }
+
+  startDaemon(spec: DaemonSpec, options: StartOptions = {}) {
+    const { replace = false, timeoutSeconds = PLACE_SECONDS } = options;
+    return this.#bridge.startDaemon(spec, { replace, timeoutSeconds });
+  }
+
+  findDaemons(fleet?: string) {
+    return this.#bridge.findDaemons(fleet);
+  }
+
+  followDaemons(known: readonly KnownDaemon[], seconds: number) {
+    return this.#bridge.followDaemons(known, seconds);
+  }
+
+  stopDaemon(name: string, graceSeconds: number) {
+    return this.#bridge.stopDaemon(name, graceSeconds);
+  }
+
+  probeAddresses(name: string, addresses: readonly string[]) {
+    return this.#bridge.probeAddresses(name, addresses, PROBE_SECONDS);
+  }
+
+  requestResources(bundles: readonly Readonly<Record<string, number>>[]) {
+    return this.#bridge.requestResources(bundles);
+  }
+
+  holdsFile(digest: string) {
+    return this.#bridge.holdsFile(digest);
+  }
+
+  addPiece(piece: FilePiece) {
+    return this.#bridge.addPiece(piece);
+  }
+
+  installFile(name: string, digest: string) {
+    return this.#bridge.installFile(name, digest);
+  }
+
+  async close(): Promise<void> {
+    this.#bridge.close();
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * A Ray cluster as raysidue needs it: nodes, and daemons on them. Nothing of sequences.
+ *
+ * Two ways lead there: the bridge (bridge-cluster.ts), our server beside the head, and Ray Client
+ * (client-cluster.ts), the head's own. Invariant: whatever is started here is found again by its
+ * fleet's name from any later connection, by either way.
+ */
+import type { DaemonSpec, DaemonStatus, KnownDaemon, RayNode } from "../rpc/bridge-messages.ts";
+
+export interface StartOptions {
+  /** End an agent of the same fleet, role and node first. */
+  readonly replace?: boolean;
+  /** How long Ray may take to place the agent; then the node counts as full. */
+  readonly timeoutSeconds?: number;
+}
+
+export interface FilePiece {
+  /** SHA-256 of the whole file, hex. */
+  readonly digest: string;
+  readonly index: number;
+  readonly isLast: boolean;
+  /** At most PIECE_BYTES. */
+  readonly data: Buffer;
+}
+
+/** Methods throw RaysidueError: "unavailable", "try-again", "unauthenticated". */
+export interface RayCluster {
+  /** For people: which way, where, which Ray. */
+  readonly description: string;
+  nodes(): Promise<readonly RayNode[]>;
+  /** Starts a daemon on a node or finds it; resolves as soon as its agent answers. */
+  startDaemon(spec: DaemonSpec, options?: StartOptions): Promise<DaemonStatus>;
+  /** The daemons of a fleet; without a name, of all. */
+  findDaemons(fleet?: string): Promise<readonly DaemonStatus[]>;
+  /** Statuses other than the known ones, as soon as there is one; none after `seconds`. */
+  followDaemons(known: readonly KnownDaemon[], seconds: number): Promise<readonly DaemonStatus[]>;
+  /** Ends a daemon and its agent, kindly for `graceSeconds`. */
+  stopDaemon(name: string, graceSeconds: number): Promise<DaemonStatus>;
+  /** Which `HOST:PORT` take a connection from a daemon's node, in the given order. */
+  probeAddresses(name: string, addresses: readonly string[]): Promise<readonly string[]>;
+  /** Replaces what is asked of Ray's autoscaler; none: nothing is. */
+  requestResources(bundles: readonly Readonly<Record<string, number>>[]): Promise<void>;
+  /** Whether a file is held in the cluster, ready to be installed on nodes. */
+  holdsFile(digest: string): Promise<boolean>;
+  /** Adds a file's next piece, in order. */
+  addPiece(piece: FilePiece): Promise<void>;
+  /** Brings a held file to the node of a daemon that misses it. */
+  installFile(name: string, digest: string): Promise<void>;
+  /** Ends the connection; daemons go on. */
+  close(): Promise<void>;
+}
+
+/** Large enough to be worth a message, small enough for any gRPC limit on the way. */
+export const PIECE_BYTES = 8 * 1024 * 1024;
+
+/** How long connections to nodes are tried. A reachable one answers within milliseconds. */
+export const PROBE_SECONDS = 3;
+
+/** A node that is not full takes an agent within a second or two, a busy one within ten. */
+export const PLACE_SECONDS = 30;
