@@ -1,0 +1,241 @@
+/**
+ * A real Ray cluster for tests: its nodes are processes in a network namespace of their own, joined
+ * to this one by a virtual cable, so that nodes and driver have different addresses.
+ *
+ * Owns: the namespace, the folder and every process in it. Invariant: `stop` ends exactly what
+ * lives in the namespace, by process id. Needs Linux, root and `ip`; `absence` says what is missing.
+ */
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { createWriteStream, mkdirSync, openSync, readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+import { repositoryRoot } from "../source-tree.fixture.ts";
+
+const run = promisify(execFile);
+
+/** Why no cluster can be started here; undefined: one can. */
+export function absence(): string | undefined {
+  if (process.platform !== "linux") return "network namespaces need Linux";
+  if (process.getuid?.() !== 0) return "network namespaces need root";
+  try {
+    execFileSync("ip", ["netns", "list"], { stdio: "ignore" });
+    return undefined;
+  } catch {
+    return "there is no usable `ip netns`";
+  }
+}
+
+export interface RayProcess {
+  readonly pid: number;
+  readonly commandLine: string;
+}
+
+export class RayNodes {
+  readonly folder: string;
+  readonly #namespace: string;
+  readonly #subnet: string;
+  readonly #bin: string;
+  readonly #environment: Readonly<Record<string, string>>;
+  #count = 0;
+
+  private constructor(folder: string, bin: string, environment: Readonly<Record<string, string>>) {
+    this.folder = folder;
+    this.#bin = bin;
+    this.#namespace = `raysidue-${process.pid}`;
+    this.#subnet = `10.${200 + (process.pid % 50)}.${(process.pid >> 6) % 256}`;
+    this.#environment = {
+      PATH: `${bin}:${process.env.PATH}`,
+      HOME: join(folder, "home"),
+      LANG: "C.UTF-8",
+      RAY_AUTH_MODE: "disabled",
+      RAY_worker_niceness: "0",
+      RAY_enable_worker_prestart: "0",
+      RAYSIDUE_CACHE_DIR: join(folder, "cache"),
+      TMPDIR: join(folder, "tmp"),
+      ...environment,
+    };
+  }
+
+  /** Starts a head and `count` - 1 nodes of `cpus` CPUs each. */
+  static async start(options: {
+    readonly count: number;
+    readonly cpus: number;
+    readonly environment?: Readonly<Record<string, string>>;
+    readonly dashboard?: boolean;
+  }): Promise<RayNodes> {
+    const root = repositoryRoot();
+    const { stdout } = await run(join(root, "scripts", "ray-venv"), { maxBuffer: 1 << 24 });
+    // Short: Ray's sockets lie below it, and their paths are limited to 107 bytes.
+    const folder = await mkdtemp("/tmp/rs-");
+    const nodes = new RayNodes(folder, stdout.trim(), options.environment ?? {});
+    try {
+      await nodes.#layCable();
+      await nodes.add(options.cpus, { dashboard: options.dashboard === true });
+      const more = Array.from({ length: options.count - 1 }, () => nodes.add(options.cpus));
+      await Promise.all(more);
+      return nodes;
+    } catch (thrown) {
+      await nodes.stop();
+      throw thrown;
+    }
+  }
+
+  /** This machine's address as the nodes see it. */
+  get hostAddress(): string {
+    return `${this.#subnet}.1`;
+  }
+
+  get headAddress(): string {
+    return this.addressOf(0);
+  }
+
+  get python(): string {
+    return join(this.#bin, "python");
+  }
+
+  get environment(): Readonly<Record<string, string>> {
+    return this.#environment;
+  }
+
+  addressOf(node: number): string {
+    return `${this.#subnet}.${10 + node}`;
+  }
+
+  /** Starts one more node; the first is the head. Resolves when Ray says that it runs. */
+  async add(cpus: number, options: { readonly dashboard?: boolean } = {}): Promise<number> {
+    const node = this.#count++;
+    const address = this.addressOf(node);
+    await this.#ip("-n", this.#namespace, "addr", "add", `${address}/24`, "dev", "veth0");
+    const role =
+      node === 0
+        ? ["--head", "--port=6379", "--ray-client-server-port=10001", "--dashboard-host=0.0.0.0"]
+        : [`--address=${this.headAddress}:6379`];
+    if (node === 0) role.push(`--include-dashboard=${options.dashboard === true}`);
+    if (node === 0) role.push(`--temp-dir=${join(this.folder, "ray")}`);
+    await this.exec("ray", [
+      "start",
+      ...role,
+      `--node-ip-address=${address}`,
+      `--num-cpus=${cpus}`,
+      "--num-gpus=0",
+      "--object-store-memory=100000000",
+      "--disable-usage-stats",
+    ]);
+    return node;
+  }
+
+  /** Runs a program of Ray's environment inside the namespace and returns its output. */
+  async exec(program: string, args: readonly string[]): Promise<string> {
+    const { stdout } = await run(
+      "ip",
+      ["netns", "exec", this.#namespace, join(this.#bin, program), ...args],
+      { env: this.#environment, maxBuffer: 1 << 24, timeout: 180_000 },
+    );
+    return stdout;
+  }
+
+  /** Starts a program inside the namespace; its standard output is a pipe, its log a file. */
+  spawn(program: string, args: readonly string[], environment: Record<string, string> = {}) {
+    const log = openSync(join(this.folder, "spawned.log"), "a");
+    return spawn("ip", ["netns", "exec", this.#namespace, program, ...args], {
+      env: { ...this.#environment, ...environment },
+      stdio: ["pipe", "pipe", log],
+    });
+  }
+
+  /** The processes of the namespace. */
+  async processes(): Promise<RayProcess[]> {
+    const { stdout } = await run("ip", ["netns", "pids", this.#namespace]).catch(() => ({
+      stdout: "",
+    }));
+    return stdout
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => ({ pid: Number(line), commandLine: commandLineOf(Number(line)) }))
+      .filter(({ commandLine }) => commandLine !== "");
+  }
+
+  /** Those whose command line has all of `parts`. */
+  async find(...parts: readonly string[]): Promise<RayProcess[]> {
+    const all = await this.processes();
+    return all.filter(({ commandLine }) => parts.every((part) => commandLine.includes(part)));
+  }
+
+  /** The process that makes a node a node. */
+  async raylet(node: number): Promise<number> {
+    const address = this.addressOf(node);
+    const [found] = await this.find("raylet/raylet", `--node_ip_address=${address}`);
+    if (found === undefined) throw new Error(`node ${node} has no raylet`);
+    return found.pid;
+  }
+
+  async stop(): Promise<void> {
+    for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+      for (const { pid } of await this.processes()) kill(pid, signal);
+      const deadline = Date.now() + (signal === "SIGTERM" ? 3000 : 10_000);
+      while ((await this.processes()).length > 0 && Date.now() < deadline) await delay(50);
+    }
+    await this.#ip("netns", "del", this.#namespace).catch(() => {});
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  async #layCable(): Promise<void> {
+    for (const name of ["home", "cache", "tmp"]) mkdirSync(join(this.folder, name));
+    createWriteStream(join(this.folder, "spawned.log")).end();
+    const [here, there] = [`rs${process.pid}`, "veth0"];
+    await this.#ip("netns", "add", this.#namespace);
+    await this.#ip(
+      "link",
+      "add",
+      here,
+      "type",
+      "veth",
+      "peer",
+      "name",
+      there,
+      "netns",
+      this.#namespace,
+    );
+    await this.#ip("addr", "add", `${this.hostAddress}/24`, "dev", here);
+    await this.#ip("link", "set", here, "up");
+    await this.#ip("-n", this.#namespace, "link", "set", "lo", "up");
+    await this.#ip("-n", this.#namespace, "link", "set", there, "up");
+  }
+
+  async #ip(...args: readonly string[]): Promise<void> {
+    await run("ip", args);
+  }
+}
+
+export function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // Gone already: that is what was wanted.
+  }
+}
+
+/** Resolves as soon as `condition` holds; throws with `what` when it does not within `ms`. */
+export async function until<T>(
+  what: string,
+  ms: number,
+  condition: () => Promise<T | undefined | false> | T | undefined | false,
+): Promise<T> {
+  const deadline = Date.now() + ms;
+  for (;;) {
+    const value = await condition();
+    if (value !== undefined && value !== false) return value;
+    if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`);
+    await delay(50);
+  }
+}
+
+function commandLineOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+  } catch {
+    return "";
+  }
+}
