@@ -9,18 +9,50 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import type { Command } from "commander";
+import { type Command, CommanderError, type Option } from "commander";
 import { RaysidueError } from "../base/errors.ts";
 
 type Table = { readonly [key: string]: unknown };
 
-/** Gives every option of `command` and below its twin in the environment. */
+/**
+ * Gives every option of `command` and below its twin in the environment. Commander reads only
+ * twins that were named before the option was added; so the values are applied here, when it is
+ * known which command runs: a bad value of another command's option must not matter.
+ */
 export function nameEnvironment(command: Command): void {
   for (const option of command.options) {
-    if (option.long === "--help" || option.long === "--version" || option.long == null) continue;
-    option.env(`RAYSIDUE_${option.long.slice(2).toUpperCase().replaceAll("-", "_")}`);
+    if (option.long === "--version" || option.long == null) continue;
+    const name = option.negate ? option.long.replace("--no-", "--") : option.long;
+    option.env(`RAYSIDUE_${name.slice(2).toUpperCase().replaceAll("-", "_")}`);
   }
+  command.hook("preSubcommand", (_parent, running) => applyEnvironment(running));
   command.commands.forEach(nameEnvironment);
+}
+
+function applyEnvironment(command: Command): void {
+  for (const option of command.options) {
+    const text = option.envVar === undefined ? undefined : process.env[option.envVar];
+    if (text === undefined) continue;
+    const isOn = !["", "0", "false", "no"].includes(text.toLowerCase());
+    if (option.isBoolean()) {
+      // RAYSIDUE_CACHE=0 is the twin of --no-cache.
+      command.setOptionValueWithSource(option.attributeName(), isOn, "env");
+    } else if (text !== "") {
+      const value = parseText(option, text, `${option.envVar}`);
+      command.setOptionValueWithSource(option.attributeName(), value, "env");
+    }
+  }
+}
+
+function parseText(option: Option, text: string, where: string): unknown {
+  try {
+    return option.parseArg === undefined
+      ? text
+      : option.parseArg(text, option.defaultValue as never);
+  } catch (thrown) {
+    if (!(thrown instanceof CommanderError)) throw thrown;
+    throw new RaysidueError("usage", `${where}: "${text}" is no ${option.long}: ${thrown.message}`);
+  }
 }
 
 /** Applies the files to all commands, the user's first so that the project's override it. */
@@ -62,10 +94,7 @@ function applyValue(command: Command, key: string, value: unknown, file: string)
     if (option === undefined) continue;
     isKnown = true;
     const text = Array.isArray(value) ? value.join(",") : String(value);
-    const parsed =
-      option.isBoolean() || option.parseArg === undefined
-        ? value
-        : option.parseArg(text, option.defaultValue as never);
+    const parsed = option.isBoolean() ? value : parseText(option, text, `${file}: ${key}`);
     target.setOptionValueWithSource(option.attributeName(), parsed, "config");
   }
   if (!isKnown) throw new RaysidueError("usage", `${file}: no command has an option "${key}"`);

@@ -14,7 +14,7 @@ import {
 import type { RowLayout } from "../kind/kind.ts";
 import { RARE_LETTERS, type SequenceRules } from "../kind/sequence.ts";
 import type { LocatedModel } from "../model/locate.ts";
-import { pullModel } from "../model/pull.ts";
+import { ensureModel } from "../model/pull.ts";
 import type { PullProgress } from "../model/pull-context.ts";
 import type { NamedSpace } from "../store/cache.ts";
 import type { RunRequest } from "./run-tasks.ts";
@@ -44,9 +44,9 @@ export interface EmbedTarget {
   costOf(length: number): number;
 }
 
-/** Fetches the model if need be. Throws RaysidueError: see pullModel and resolveEmbed. */
+/** Fetches the model if need be. Throws RaysidueError: see ensureModel and resolveEmbed. */
 export async function resolveTarget(options: TargetOptions): Promise<EmbedTarget> {
-  const model = await pullModel(options.model ?? DEFAULT_MODEL, {
+  const model = await ensureModel(options.model ?? DEFAULT_MODEL, {
     offline: options.isOffline === true,
     ...(options.onModel && { onProgress: options.onModel }),
     ...(options.signal && { signal: options.signal }),

@@ -77,7 +77,7 @@ export async function embed(session: Session, options: EmbedOptions): Promise<Em
     parameters: target.space.parameters,
     format: options.format ?? "parquet",
   });
-  return new EmbedJob(session, options, target).run(folder, startedAt);
+  return await new EmbedJob(session, options, target).run(folder, startedAt);
 }
 
 class EmbedJob {

@@ -125,8 +125,10 @@ export class SchedulerServer {
     };
     try {
       for await (const request of stream.messages()) {
-        if (request.type === "open") run = this.#shell.openRun(request, send);
-        else if (run === undefined) {
+        if (request.type === "open") {
+          const { type: _, ...spec } = request;
+          run = this.#shell.openRun(spec, send);
+        } else if (run === undefined) {
           throw new RaysidueError("bad-input", `driver at ${peer} sent ${request.type} unopened`);
         } else if (request.type === "submit") this.#shell.submit(run, request);
         else if (request.type === "endOfInput") this.#shell.endInput(run);

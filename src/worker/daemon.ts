@@ -26,6 +26,8 @@ import { ServedRun } from "./served-run.ts";
 
 const BACKOFF_FIRST_MS = 200;
 const BACKOFF_MAX_MS = 5000;
+/** A connection that lasted this long was a good one. */
+const STEADY_MS = 10_000;
 
 export interface WorkerOptions extends DeviceOptions {
   /** `HOST:PORT` of the scheduler. */
@@ -122,10 +124,10 @@ export class WorkerDaemon {
     while (!this.#stop.signal.aborted) {
       let why: unknown = "it closed the connection";
       try {
-        if (await this.#attach()) {
-          backoffMs = BACKOFF_FIRST_MS;
-          detachedSince = performance.now();
-        }
+        const attachedAt = performance.now();
+        if (await this.#attach()) detachedSince = performance.now();
+        // A connection that breaks at once is no success: back off as if there were none.
+        if (detachedSince - attachedAt > STEADY_MS) backoffMs = BACKOFF_FIRST_MS;
       } catch (thrown) {
         why = thrown;
       }
