@@ -46,6 +46,8 @@ const FLOAT_BYTES = 4;
  * apart, and the context: 8 widths. In the feed-forward part: the residual, its normed copy, and
  * twice the intermediate width. One width more is the result's copy in JavaScript. Attention is
  * tiled, so nothing grows with the square of a length. The arena grows by doubling: hence the 2.
+ * Measured peak over predicted, AntiBERTy: 768 tokens 12/22 MiB, 4,096 108/175, 16,384 434/701;
+ * ESM-2 of 64 width: 35,000 tokens in one sequence 134/188.
  */
 export function callBytes(tokens: number, config: ModelConfig): number {
   const { hiddenSize, intermediateSize } = config;

@@ -162,11 +162,9 @@ class Embedder implements RowEngine {
     const residues = passages.map(({ item, start, end }) =>
       batch.items[item]!.subarray(start, end),
     );
-    // What is far beyond the usual call would stay in the arena for the process's life.
-    const isLarge = tokensEach * passages.length > 2 * this.#callTokens;
     let hidden: Float32Array;
     try {
-      hidden = await this.#transformer.run(residues, isLarge);
+      hidden = await this.#transformer.run(residues);
     } catch (thrown) {
       const reason = messageOf(thrown);
       const retryable = /alloc|memory/i.test(reason);

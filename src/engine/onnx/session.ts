@@ -36,9 +36,6 @@ export type Feeds = Readonly<
   Record<string, { readonly data: Numbers; readonly dims: readonly number[] }>
 >;
 
-/** Calls this many times larger than usual make the arena give its memory back afterwards. */
-const SHRINK = { memory: { enable_memory_arena_shrinkage: "cpu:0" } } as const;
-
 /**
  * ONNX Runtime, loaded when first needed: 30 MB of native code. Since 1.30 its Linux builds upload
  * telemetry and leave files in the temporary folder, unless this variable is set before it starts.
@@ -78,8 +75,6 @@ export class OnnxSession {
           session: {
             model_external_initializers_file_folder_path: folder,
             disable_prepacking: options.isPrepacked ? "0" : "1",
-            // Attention scores and GELU have denormals where nothing of them is left in a sum.
-            set_denormal_as_zero: "0",
           },
         },
       });
@@ -91,12 +86,8 @@ export class OnnxSession {
     }
   }
 
-  get inputNames(): readonly string[] {
-    return this.#session.inputNames;
-  }
-
-  /** Runs one call and returns `output` as float32. `isLarge`: give the memory back afterwards. */
-  async run(feeds: Feeds, output: string, isLarge: boolean): Promise<Float32Array> {
+  /** Runs one call and returns `output` as float32. */
+  async run(feeds: Feeds, output: string): Promise<Float32Array> {
     const tensors: Record<string, Tensor> = {};
     for (const name of this.#session.inputNames) {
       const { data, dims } = feeds[name]!;
@@ -104,7 +95,7 @@ export class OnnxSession {
         data instanceof Float32Array ? "float32" : data instanceof Int32Array ? "int32" : "int64";
       tensors[name] = new this.#Tensor(type, data as never, dims);
     }
-    const results = await this.#session.run(tensors, [output], isLarge ? { extra: SHRINK } : {});
+    const results = await this.#session.run(tensors, [output]);
     const tensor = results[output]!;
     return tensor.data as Float32Array;
   }

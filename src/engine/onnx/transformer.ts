@@ -8,6 +8,7 @@ import { SPECIAL_TOKENS } from "../../kind/embed.ts";
 import { openCheckpoint } from "../../model/checkpoint.ts";
 import type { ModelConfig } from "../../model/config.ts";
 import type { LocatedTransformer } from "../../model/locate.ts";
+import { callBytes } from "../memory.ts";
 import { buildBert } from "./bert.ts";
 import { buildEsm2, dropoutScale, rotaryTables } from "./esm2.ts";
 import { HIDDEN, INPUTS } from "./graph.ts";
@@ -32,16 +33,29 @@ export function weightsPerToken(config: ModelConfig, layer: number): number {
   return layer * (4 * hiddenSize * hiddenSize + 2 * hiddenSize * intermediateSize);
 }
 
+/**
+ * ONNX Runtime's arena never gives memory back, and its Node binding passes no option to make it.
+ * So a call that needs more than this ends its session: opening one takes 0.2 s, such a call seconds.
+ */
+const KEPT_BYTES_MAX = 256e6;
+
 export class Transformer {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
-  readonly #session: OnnxSession;
+  readonly #openSession: () => Promise<OnnxSession>;
+  /** Undefined after a large call, until the next. */
+  #session: OnnxSession | undefined;
   #rotary: { tokens: number; cos: Float32Array; sin: Float32Array } | undefined;
 
-  private constructor(model: LocatedTransformer, session: OnnxSession) {
+  private constructor(
+    model: LocatedTransformer,
+    session: OnnxSession,
+    openSession: () => Promise<OnnxSession>,
+  ) {
     this.config = model.config;
     this.tokenizer = new Tokenizer(model.kind, model.vocabulary);
     this.#session = session;
+    this.#openSession = openSession;
   }
 
   /** Throws RaysidueError "bad-input" where checkpoint and config do not fit together. */
@@ -54,14 +68,15 @@ export class Transformer {
       config.kind === "bert"
         ? buildBert({ config, tensors, folder, layer })
         : buildEsm2({ config, tensors, folder, layer });
-    return new Transformer(model, await OnnxSession.open(graph, folder, options));
+    const openSession = () => OnnxSession.open(graph, folder, options);
+    return new Transformer(model, await openSession(), openSession);
   }
 
   /**
    * Hidden states of `passages` (canonical residues, all equally long) with their special tokens:
-   * `[passages, length + 2, hiddenSize]` float32. `isLarge`: free the call's memory afterwards.
+   * `[passages, length + 2, hiddenSize]` float32.
    */
-  async run(passages: readonly Uint8Array[], isLarge: boolean): Promise<Float32Array> {
+  async run(passages: readonly Uint8Array[]): Promise<Float32Array> {
     const tokensEach = passages[0]!.length + SPECIAL_TOKENS;
     const tokens = passages.length * tokensEach;
     const ids = new Int32Array(tokens);
@@ -76,7 +91,13 @@ export class Transformer {
         ? { [INPUTS.positions]: { data: positions(passages.length, tokensEach), dims: [tokens] } }
         : this.#esmFeeds(passages, tokensEach)),
     };
-    return this.#session.run(feeds, HIDDEN, isLarge);
+    this.#session ??= await this.#openSession();
+    const hidden = await this.#session.run(feeds, HIDDEN);
+    if (callBytes(tokens, this.config) <= KEPT_BYTES_MAX) return hidden;
+    // The array may lie in the session's own memory.
+    const copy = hidden.slice();
+    await this.close();
+    return copy;
   }
 
   #esmFeeds(passages: readonly Uint8Array[], tokensEach: number): Feeds {
@@ -105,8 +126,10 @@ export class Transformer {
     return this.#rotary;
   }
 
-  close(): Promise<void> {
-    return this.#session.close();
+  async close(): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
+    await session?.close();
   }
 }
 
