@@ -5,7 +5,13 @@
  */
 import cliProgress from "cli-progress";
 import { formatCount, formatSeconds } from "../base/units.ts";
-import type { EmbedObserver, EmbedPlan, EmbedSummary, Progress } from "../driver/api.ts";
+import {
+  type EmbedObserver,
+  type EmbedPlan,
+  type EmbedSummary,
+  formatBalance,
+  type Progress,
+} from "../driver/api.ts";
 import { showPull } from "./pull-progress.ts";
 
 const PLAIN_EVERY_MS = 10_000;
@@ -77,6 +83,7 @@ export class EmbedDisplay implements EmbedObserver, Disposable {
       `in ${formatSeconds(seconds.total)}`,
     ];
     this.#line(`done: ${parts.join(", ")}`);
+    if (summary.balance) this.#line(`balance: ${formatBalance(summary.balance)}`);
     this.#line(`output: ${summary.outputFolder}`);
   }
 

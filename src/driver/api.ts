@@ -14,6 +14,7 @@ import { type ConnectOptions, Session } from "./session.ts";
 export { type ErrorCode, RaysidueError } from "../base/errors.ts";
 export type { EmbedInput } from "../kind/embed.ts";
 export type { Progress, SchedulerStatus } from "../rpc/messages.ts";
+export { type Balance, formatBalance } from "./balance.ts";
 export { examine, type Finding } from "./doctor.ts";
 export { type EmbedObserver, type EmbedOptions, embed } from "./embed.ts";
 export type { EmbedPlan, EmbedSummary } from "./embed-report.ts";

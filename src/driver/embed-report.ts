@@ -6,6 +6,7 @@
 import { writeFileAtomically } from "../base/files.ts";
 import { VERSION } from "../base/version.ts";
 import type { AttemptRow } from "../rpc/messages.ts";
+import type { Balance } from "./balance.ts";
 import type { EmbedTarget } from "./embed-target.ts";
 import type { OutputFolder } from "./output-folder.ts";
 import type { ReadCounts } from "./read-sequences.ts";
@@ -35,6 +36,8 @@ export interface EmbedSummary {
   /** Distinct sequences that failed while they were computed. */
   readonly quarantined: number;
   readonly seconds: { readonly total: number; readonly compute: number };
+  /** Of the last run on the fleet; absent where nothing was computed. */
+  readonly balance?: Balance;
   readonly warnings: readonly string[];
 }
 
@@ -71,6 +74,7 @@ export async function writeReport(
     counts: { files: read.files, ...plan, computed, rows, failed, quarantined },
     changes: read.changes,
     seconds,
+    ...(summary.balance && { balance: summary.balance }),
     warnings,
     exit: failed > 0 ? 2 : 0,
   };

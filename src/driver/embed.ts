@@ -15,6 +15,7 @@ import { openSpace, publish } from "../store/cache.ts";
 import { defaultCacheFolder } from "../store/cache-folder.ts";
 import { spaceDigest } from "../store/content-key.ts";
 import { ResultStore } from "../store/result-store.ts";
+import type { Balance } from "./balance.ts";
 import {
   type EmbedPlan,
   type EmbedSummary,
@@ -86,6 +87,7 @@ class EmbedJob {
   readonly #target: EmbedTarget;
   readonly #warnings: string[] = [];
   readonly #signal: AbortSignal;
+  #balance: Balance | undefined;
 
   constructor(session: Session, options: EmbedOptions, target: EmbedTarget) {
     this.#session = session;
@@ -198,7 +200,7 @@ class EmbedJob {
     const { observer, weight, outputFolder } = this.#options;
     const request = { ...this.#target.request, weight: weight ?? 1, name: outputFolder };
     try {
-      const failed = await runTasks({
+      const { failures: failed, balance } = await runTasks({
         session: this.#session,
         request,
         plan,
@@ -212,6 +214,7 @@ class EmbedJob {
         },
       });
       for (const [item, reason] of failed) failures.set(item, reason);
+      this.#balance = balance;
       return false;
     } catch (thrown) {
       const canGoOn =
@@ -252,6 +255,7 @@ class EmbedJob {
       rows: parts.counts.rows,
       failed: parts.counts.failed,
       quarantined: parts.failures.size,
+      ...(this.#balance && { balance: this.#balance }),
       warnings: this.#warnings,
     };
   }

@@ -13,6 +13,7 @@ import { RaysidueError } from "../base/errors.ts";
 import type { AttemptRow, DriverEvent, Progress, RunSpec, ShardRows } from "../rpc/messages.ts";
 import { RecordFile } from "../store/record-file.ts";
 import { ShardSink } from "../store/shard-sink.ts";
+import { type Balance, parseBalance } from "./balance.ts";
 import type { Plan } from "./plan.ts";
 import { RowFetcher } from "./row-fetcher.ts";
 import type { Session } from "./session.ts";
@@ -45,8 +46,14 @@ export interface RunTasksOptions {
 const FETCHES_MAX = 4;
 const FETCHES_WAITING_MAX = 64;
 
-/** Returns the items that failed for good, with the reason of each. */
-export async function runTasks(options: RunTasksOptions): Promise<Map<number, string>> {
+export interface TasksOutcome {
+  /** Items that failed for good, with the reason of each. */
+  readonly failures: ReadonlyMap<number, string>;
+  readonly balance: Balance | undefined;
+}
+
+/** Runs to the end. Throws RaysidueError; what is durable by then is kept. */
+export async function runTasks(options: RunTasksOptions): Promise<TasksOutcome> {
   const connection = await options.session.connection();
   await using probe = await placeProbe(options.shardFolder);
   const stream = new TaskStream(connection, {
@@ -87,13 +94,14 @@ class FollowedRun {
     this.#fetcher = new RowFetcher({ token: options.session.token, runId: stream.runId });
   }
 
-  async follow(): Promise<Map<number, string>> {
+  async follow(): Promise<TasksOutcome> {
     const submitted = this.#submit();
     submitted.catch(() => this.#stream.abandon());
     const ended = await this.#listen(submitted);
     await this.#fetches.onIdle();
-    if (ended.outcome === "done") return this.#failed;
-    if (ended.outcome === "cancelled") throw new RaysidueError("cancelled", ended.message);
+    const { outcome, balance } = ended;
+    if (outcome === "done") return { failures: this.#failed, balance: parseBalance(balance) };
+    if (outcome === "cancelled") throw new RaysidueError("cancelled", ended.message);
     throw new RaysidueError("unavailable", ended.message);
   }
 

@@ -6,7 +6,7 @@
  * nothing. Deliberately not here: when the core is asked (shell.ts).
  */
 import type { BatchProgress, Progress, SchedulerStatus, ShardRows } from "../rpc/messages.ts";
-import type { Attempt, Command, LeaseId, RunId, RunOutcome, WorkerId } from "./core/events.ts";
+import type { Attempt, Command, LeaseId, RunId, WorkerId } from "./core/events.ts";
 import { progressOf } from "./core/progress.ts";
 import type { Core } from "./core/state.ts";
 import { type RunRecord, selectRows } from "./run-record.ts";
@@ -62,7 +62,7 @@ export class Books {
         return;
       }
       case "endRun":
-        return this.#endRun(command.run, command.outcome);
+        return this.#endRun(command);
       case "recordAttempt":
         return this.#record(command.attempt);
       case "notify":
@@ -111,7 +111,7 @@ export class Books {
     });
   }
 
-  #endRun(id: RunId, outcome: RunOutcome): void {
+  #endRun({ run: id, outcome, balance }: Command & { type: "endRun" }): void {
     const run = this.runs.get(id);
     if (run === undefined) return;
     run.flushAttempts();
@@ -120,7 +120,7 @@ export class Books {
       outcome: outcome.type,
       code: outcome.type === "failed" ? "unavailable" : "",
       message: outcome.type === "done" ? "" : outcome.reason,
-      balance: "",
+      balance: balance === undefined ? "" : JSON.stringify(balance),
     });
     run.items.clear();
     this.runs.delete(id);
