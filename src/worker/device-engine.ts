@@ -8,12 +8,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { messageOf, RaysidueError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import {
-  type EngineHandle,
-  type EngineSpec,
-  type MicroBatchResult,
-  startEngine,
-} from "../engine/host/engine-host.ts";
+import { type EngineHandle, type EngineSpec, startEngine } from "../engine/host/engine-host.ts";
+import type { MicroBatchResult } from "../rpc/engine-codec.ts";
 
 /** A model or an item that kills its engine thrice in a row will do so again. */
 const RESTARTS_MAX = 3;

@@ -6,7 +6,7 @@
  * or given back), and two engines never run on the device at once. Decides nothing about placement.
  */
 import { messageOf } from "../base/errors.ts";
-import type { MicroBatchResult } from "../engine/host/engine-host.ts";
+import type { MicroBatchResult } from "../rpc/engine-codec.ts";
 import type { AssignedBatch, TaskFailure, WorkerReport } from "../rpc/messages.ts";
 import type { ShardSink } from "../store/shard-sink.ts";
 import type { DeviceEngine } from "./device-engine.ts";

@@ -20,8 +20,6 @@ import type { EngineOpened, EngineOpening, MicroBatchResult } from "../../rpc/en
 import { EngineConnection } from "../../rpc/engine-service.ts";
 import { LogTail } from "./log-tail.ts";
 
-export type { MicroBatchResult } from "../../rpc/engine-codec.ts";
-
 export interface EngineSpec extends EngineOpening {
   /** Program and arguments; absent: our own engine process. `--socket PATH` is added. */
   readonly command?: readonly string[];
