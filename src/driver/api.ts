@@ -19,13 +19,8 @@ export { examine, type Finding } from "./doctor.ts";
 export { type EmbedObserver, type EmbedOptions, embed } from "./embed.ts";
 export type { EmbedPlan, EmbedSummary } from "./embed-report.ts";
 export { DEFAULT_MODEL } from "./embed-target.ts";
-export {
-  type ItemResult,
-  type ItemRun,
-  openRun,
-  type RunOptions,
-  type SequenceItem,
-} from "./item-run.ts";
+export type { ItemResult, SequenceItem } from "./item-result.ts";
+export { type ItemRun, openRun, type RunOptions } from "./item-run.ts";
 export type { ConnectOptions, Session } from "./session.ts";
 export { TABLE_FORMATS, type TableFormat } from "./table-format.ts";
 

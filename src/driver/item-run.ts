@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BoundedQueue } from "../base/bounded-queue.ts";
 import { messageOf, RaysidueError } from "../base/errors.ts";
-import { decodeRow, type EmbedInput, type RowValues } from "../kind/embed.ts";
+import { decodeRow, type EmbedInput } from "../kind/embed.ts";
 import { canonicalSequence } from "../kind/sequence.ts";
 import type { DriverEvent, ShardRows } from "../rpc/messages.ts";
 import { openSpace, publish } from "../store/cache.ts";
@@ -22,6 +22,7 @@ import { ResultStore } from "../store/result-store.ts";
 import type { RowPlace } from "../store/row-reader.ts";
 import { ShardSink } from "../store/shard-sink.ts";
 import { type EmbedTarget, resolveTarget } from "./embed-target.ts";
+import type { ItemResult, SequenceItem } from "./item-result.ts";
 import { RowFetcher } from "./row-fetcher.ts";
 import type { Session } from "./session.ts";
 import { placeProbe } from "./shard-probe.ts";
@@ -36,23 +37,6 @@ export interface RunOptions {
   readonly isOffline?: boolean;
   readonly weight?: number;
 }
-
-export interface SequenceItem {
-  /** Comes back with the result; need not be unique. */
-  readonly id: string;
-  readonly sequence: string;
-}
-
-export type ItemResult =
-  | {
-      readonly id: string;
-      readonly status: "ok";
-      /** By pool (`mean`, `max`, `bos`): `[dim]`, float32, or float16 as raw bits. */
-      readonly vectors: Readonly<Record<string, RowValues>>;
-      /** `[length, dim]` row-major where asked for; `[length]` of `scalar`. */
-      readonly perResidue?: RowValues;
-    }
-  | { readonly id: string; readonly status: "failed"; readonly reason: string };
 
 /** An item that waits for its result. */
 interface Waiting {

@@ -12,7 +12,7 @@ import { open, readdir, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fromSystemError, RaysidueError } from "../base/errors.ts";
 import { ensureFolder, writeFileAtomically } from "../base/files.ts";
-import { isProvablyDead, makeOwnerWord } from "../model/process-owner.ts";
+import { isProvablyDead, makeOwnerWord } from "../base/process-owner.ts";
 
 /** What a folder is for: a run with another identity may not write in it. */
 export type Identity = Readonly<Record<string, string>>;

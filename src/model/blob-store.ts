@@ -10,10 +10,10 @@ import { readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { fromSystemError, RaysidueError } from "../base/errors.ts";
 import { ensureFolder, syncFolder } from "../base/files.ts";
+import { isProvablyDead, makeOwnerWord } from "../base/process-owner.ts";
 import { type BlobRequest, BlobSink } from "./blob-sink.ts";
 import { type BlobDigest, type DigestMemory, hashFile } from "./digests.ts";
 import type { CachedRepo } from "./hub-cache.ts";
-import { isProvablyDead, makeOwnerWord } from "./process-owner.ts";
 
 /**
  * Delivers a blob's bytes to `sink`, from `sink.sizeBytes` on or, after `sink.restart()`, from 0.

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { Deferred } from "../base/deferred.ts";
-import { isProvablyDead, makeOwnerWord } from "./process-owner.ts";
+import { isProvablyDead, makeOwnerWord } from "../base/process-owner.ts";
 import { withPullLock } from "./pull-lock.ts";
 
 /** The word of a process of this machine that has ended. */

