@@ -14,7 +14,7 @@ import { gunzipSync } from "node:zlib";
 import { type EngineHandle, startEngine } from "../../src/engine/host/engine-host.ts";
 import { weightsPerToken } from "../../src/engine/onnx/transformer.ts";
 import { readFasta } from "../../src/formats/fasta.ts";
-import { canonicalJson, embedModelOf, lettersOf, resolveEmbed } from "../../src/kind/embed.ts";
+import { canonicalJson, embedModelOf, resolveEmbed } from "../../src/kind/embed.ts";
 import { locateModel } from "../../src/model/locate.ts";
 import { GemmBench, median } from "./gemm.ts";
 
@@ -75,7 +75,7 @@ async function main(): Promise<void> {
   if (model.kind === "emulate") throw new Error("an emulated engine has no weights to multiply");
   const threads = Number(values.threads);
   const processes = Number(values.processes);
-  const all = await distinctSequences(positionals[0]!, lettersOf(model), model.maxResidues ?? 1022);
+  const all = await distinctSequences(positionals[0]!, model.alphabet, model.maxResidues ?? 1022);
   const step = Math.max(1, Math.floor(all.length / Number(values.sequences)));
   const chosen = all.filter((_, i) => i % step === 0).slice(0, Number(values.sequences));
   const items = chosen.sort((a, b) => b.length - a.length).map((text) => Buffer.from(text));

@@ -6,7 +6,6 @@ import {
   costOf,
   decodeRow,
   type EmbedInput,
-  lettersOf,
   parseCanonical,
   resolveEmbed,
   rowBytes,
@@ -67,11 +66,6 @@ test("parameters that make no sense are refused with what to change", () => {
   for (const text of ["", "{}", '{"layer":1}', canonical({}).replace("8", "-1")]) {
     assert.throws(() => parseCanonical(text), { code: "bad-input" }, text);
   }
-});
-
-test("a model without tokens for ambiguous letters still takes them", () => {
-  assert.equal(lettersOf({ kind: "bert", alphabet: "ACX" }), "ABCOUXZ");
-  assert.equal(lettersOf({ kind: "esm", alphabet: "ACX" }), "ACX");
 });
 
 test("windows cover every residue, are equally long, and cost what they say", () => {

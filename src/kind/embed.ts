@@ -68,18 +68,6 @@ const CANONICAL = z.strictObject({
 });
 export type EmbedParameters = Readonly<z.infer<typeof CANONICAL>>;
 
-/**
- * IUPAC's letters beyond the twenty: any, Asx, Glx, selenocysteine, pyrrolysine. A model without
- * tokens for them (AntiBERTy) reads each as its unknown token, as the original does.
- */
-export const AMBIGUOUS_LETTERS = "XBZUO";
-
-/** The capital letters that a sequence may hold; engines turn each into one token. */
-export function lettersOf(model: Pick<LocatedModel, "kind" | "alphabet">): string {
-  if (model.kind !== "bert") return model.alphabet;
-  return [...new Set([...model.alphabet, ...AMBIGUOUS_LETTERS])].sort().join("");
-}
-
 /** What the kind must know of a model. */
 export interface EmbedModel {
   /** Blocks; the emulated engine has 0. */

@@ -66,3 +66,15 @@ test("a sequence over the limit is refused, cut or kept for windows", () => {
   assert.equal(canonical("AAAAAAAAA", { onLong: "window" }).problem, undefined);
   assert.equal(canonical("AAAAAAAAA", { maxLength: undefined }).problem, undefined);
 });
+
+test("a spelled mask is one residue; the byte that stands for it is refused", () => {
+  for (const text of ["AC<mask>D", "AC<MASK>D", "AC[MASK]D"]) {
+    assert.deepEqual(canonical(text), {
+      text: "AC_D",
+      changes: ["1 residues masked"],
+      problem: undefined,
+    });
+  }
+  assert.match(canonical("AC_D").problem!, /_ at 3/);
+  assert.match(canonical("AC<mas").problem!, /< at 3/);
+});

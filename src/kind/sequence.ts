@@ -2,8 +2,8 @@
  * Protein sequences as items: their canonical form and what is changed to reach it.
  *
  * Owns: the rules for case, gaps, a terminal `*`, unknown letters and length. Invariant: canonical
- * residues are capital letters of the alphabet only, one byte a residue; equal canonical bytes mean
- * equal results. Pure, and free of any engine: the driver uses it on every record.
+ * residues are capital letters of the alphabet and the mask's byte, one byte a residue; equal
+ * canonical bytes mean equal results. Pure, and free of any engine: the driver uses it on every record.
  */
 
 /** What is done with a sequence over the limit: refuse it, cut its end off, or see it in windows. */
@@ -22,7 +22,13 @@ export interface SequenceRules {
 
 /** Something that was changed; `text` tells a person what. */
 export interface SequenceChange {
-  readonly what: "upper-cased" | "stop removed" | "gaps removed" | "truncated" | "read as unknown";
+  readonly what:
+    | "upper-cased"
+    | "stop removed"
+    | "gaps removed"
+    | "truncated"
+    | "read as unknown"
+    | "masked";
   readonly text: string;
 }
 
@@ -39,6 +45,11 @@ export interface CanonicalSequence {
  * A model without a token of its own for one of them reads it as its unknown token.
  */
 export const RARE_LETTERS = "BOUXZ";
+
+/** The canonical byte of a residue that a file spells `<mask>` or `[MASK]`; as itself it is refused. */
+export const MASK_BYTE = 95;
+const MASK_SPELLINGS = ["<mask>", "[mask]"];
+const MASK_SPELLING_BYTES = 6;
 
 /** Unknown letters named in one message. */
 const LETTERS_SHOWN = 5;
@@ -66,11 +77,18 @@ export function canonicalSequence(raw: Uint8Array, rules: SequenceRules): Canoni
   let lowered = 0;
   let gaps = 0;
   let asUnknown = 0;
+  let masks = 0;
   let unknownCount = 0;
   for (let i = 0; i < end; i++) {
     const letter = raw[i]!;
     if (letter === DASH || letter === DOT) {
       gaps++;
+      continue;
+    }
+    if (spellsMask(raw, i)) {
+      residues[length++] = MASK_BYTE;
+      i += MASK_SPELLING_BYTES - 1;
+      masks++;
       continue;
     }
     const isLower = letter >= 97 && letter <= 122;
@@ -87,6 +105,7 @@ export function canonicalSequence(raw: Uint8Array, rules: SequenceRules): Canoni
   if (asUnknown > 0) {
     changes.push({ what: "read as unknown", text: `${asUnknown} residues read as unknown` });
   }
+  if (masks > 0) changes.push({ what: "masked", text: `${masks} residues masked` });
   const kept = residues.subarray(0, length);
   if (unknownCount === 0) return limit(kept, changes, rules);
   const rest = unknownCount > LETTERS_SHOWN ? ` and ${unknownCount - LETTERS_SHOWN} more` : "";
@@ -141,6 +160,12 @@ function letterClasses({ alphabet, unknownLetters }: SequenceRules): Uint8Array 
     lastLetters = letters;
   }
   return lastClasses;
+}
+
+function spellsMask(raw: Uint8Array, at: number): boolean {
+  if (raw[at] !== 0x3c && raw[at] !== 0x5b) return false;
+  const text = String.fromCharCode(...raw.subarray(at, at + MASK_SPELLING_BYTES));
+  return MASK_SPELLINGS.includes(text.toLowerCase());
 }
 
 function showLetter(letter: number): string {

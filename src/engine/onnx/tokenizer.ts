@@ -7,10 +7,8 @@
  * ambiguous letters reads it as its unknown token; any other letter is refused.
  */
 import { RaysidueError } from "../../base/errors.ts";
-import { AMBIGUOUS_LETTERS, SPECIAL_TOKENS } from "../../kind/embed.ts";
-
-/** The canonical byte of a masked residue. */
-export const MASK_BYTE = "_".charCodeAt(0);
+import { SPECIAL_TOKENS } from "../../kind/embed.ts";
+import { MASK_BYTE, RARE_LETTERS } from "../../kind/sequence.ts";
 
 const SPECIAL_NAMES = {
   bert: { first: "[CLS]", last: "[SEP]", unknown: "[UNK]", mask: "[MASK]" },
@@ -35,7 +33,7 @@ export class Tokenizer {
     const names = SPECIAL_NAMES[kind];
     this.#first = idOf(names.first);
     this.#last = idOf(names.last);
-    for (const letter of AMBIGUOUS_LETTERS) this.#ids[letter.charCodeAt(0)] = idOf(names.unknown);
+    for (const letter of RARE_LETTERS) this.#ids[letter.charCodeAt(0)] = idOf(names.unknown);
     for (const [id, token] of vocabulary.entries()) {
       if (/^[A-Z]$/.test(token)) this.#ids[token.charCodeAt(0)] = id;
     }
