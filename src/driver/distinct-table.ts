@@ -4,7 +4,8 @@
  * Owns: where each item's data and result stand. Invariant: item numbers ascend with keys.
  */
 import { KEY_BYTES } from "../store/content-key.ts";
-import { RecordFile } from "../store/record-file.ts";
+import { type RecordChunk, RecordFile } from "../store/record-file.ts";
+import type { ResultStore } from "../store/result-store.ts";
 import type { RowPlace } from "../store/row-reader.ts";
 
 /** Where a result stands: a row of one of the run's stores. */
@@ -32,8 +33,6 @@ export interface DistinctCounts {
 /** key 32 | offset f64 | length u32 | cost u32 | store i32 | shard i32 | place f64 | size u32 | crc u32 */
 const RECORD_BYTES = 72;
 const UNLOCATED = -1;
-/** Records in memory at a time: 64 Ki keys are 2 MiB, and a lookup walks an index once a chunk. */
-const LOOKUP_ITEMS = 1 << 16;
 
 export class DistinctTable {
   readonly #records: RecordFile;
@@ -62,13 +61,7 @@ export class DistinctTable {
   }
 
   read(item: number): DistinctItem {
-    const record = this.#records.read(item);
-    return {
-      key: record.subarray(0, KEY_BYTES),
-      offset: record.readDoubleLE(32),
-      length: record.readUInt32LE(40),
-      cost: record.readUInt32LE(44),
-    };
+    return itemOf(this.#records.read(item));
   }
 
   /** Where the item's result stands; undefined where there is none yet. */
@@ -85,33 +78,41 @@ export class DistinctTable {
     };
   }
 
-  setPlace(item: number, place: Required<StoredPlace>): void {
-    const record = this.#records.read(item);
-    record.writeInt32LE(place.store, 48);
-    record.writeInt32LE(place.shard, 52);
-    record.writeDoubleLE(place.offset, 56);
-    record.writeUInt32LE(place.size, 64);
-    record.writeUInt32LE(place.crc, 68);
-    this.#records.write(item, record);
+  /**
+   * Looks up every item without a result in `store`, a chunk of records at a time, and notes where
+   * those that are there stand.
+   */
+  async locate(store: ResultStore, storeNumber: number): Promise<void> {
+    for (const chunk of this.#records.scan()) {
+      const starts = unlocatedStarts(chunk);
+      if (starts.length === 0) continue;
+      const keys = Buffer.concat(
+        starts.map((start) => chunk.bytes.subarray(start, start + KEY_BYTES)),
+      );
+      const found = await store.lookup(keys);
+      let isChanged = false;
+      for (const [i, start] of starts.entries()) {
+        const shard = found.shards[i]!;
+        if (shard < 0) continue;
+        isChanged = true;
+        chunk.bytes.writeInt32LE(storeNumber, start + 48);
+        chunk.bytes.writeInt32LE(shard, start + 52);
+        chunk.bytes.writeDoubleLE(found.offsets[i]!, start + 56);
+        chunk.bytes.writeUInt32LE(found.sizes[i]!, start + 64);
+        chunk.bytes.writeUInt32LE(found.crcs[i]!, start + 68);
+      }
+      if (isChanged) this.#records.rewrite(chunk);
+    }
   }
 
-  /** Items without a result, ascending, in chunks; `keys` is `[items, 32]`. */
-  *unlocated(): Generator<{ items: number[]; keys: Uint8Array }> {
-    let items: number[] = [];
-    let keys: Buffer[] = [];
-    for (const { first, count, bytes } of this.#records.scan()) {
-      for (let i = 0; i < count; i++) {
-        const start = i * RECORD_BYTES;
-        if (bytes.readInt32LE(start + 48) !== UNLOCATED) continue;
-        items.push(first + i);
-        keys.push(Buffer.from(bytes.subarray(start, start + KEY_BYTES)));
+  /** Items without a result, ascending. */
+  *unlocated(): Generator<DistinctItem & { readonly item: number }> {
+    for (const chunk of this.#records.scan()) {
+      for (const start of unlocatedStarts(chunk)) {
+        const record = chunk.bytes.subarray(start, start + RECORD_BYTES);
+        yield { item: chunk.first + start / RECORD_BYTES, ...itemOf(record) };
       }
-      if (items.length < LOOKUP_ITEMS) continue;
-      yield { items, keys: Buffer.concat(keys) };
-      items = [];
-      keys = [];
     }
-    if (items.length > 0) yield { items, keys: Buffer.concat(keys) };
   }
 
   counts(): DistinctCounts {
@@ -142,4 +143,21 @@ export class DistinctTable {
   close(): void {
     this.#records.close();
   }
+}
+
+function itemOf(record: Buffer): DistinctItem {
+  return {
+    key: record.subarray(0, KEY_BYTES),
+    offset: record.readDoubleLE(32),
+    length: record.readUInt32LE(40),
+    cost: record.readUInt32LE(44),
+  };
+}
+
+function unlocatedStarts({ count, bytes }: RecordChunk): number[] {
+  const starts: number[] = [];
+  for (let start = 0; start < count * RECORD_BYTES; start += RECORD_BYTES) {
+    if (bytes.readInt32LE(start + 48) === UNLOCATED) starts.push(start);
+  }
+  return starts;
 }

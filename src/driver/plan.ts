@@ -127,21 +127,8 @@ export class Plan {
   }
 
   /** Looks up every item without a result in `store`, which gets number `storeNumber`. */
-  async locate(store: ResultStore, storeNumber: number): Promise<void> {
-    for (const chunk of this.#distinct.unlocated()) {
-      const found = await store.lookup(chunk.keys);
-      chunk.items.forEach((item, i) => {
-        const shard = found.shards[i]!;
-        if (shard < 0) return;
-        this.#distinct.setPlace(item, {
-          store: storeNumber,
-          shard,
-          offset: found.offsets[i]!,
-          size: found.sizes[i]!,
-          crc: found.crcs[i]!,
-        });
-      });
-    }
+  locate(store: ResultStore, storeNumber: number): Promise<void> {
+    return this.#distinct.locate(store, storeNumber);
   }
 
   /** Items without a result, longest first (within a twelfth), in submissions. */
@@ -150,18 +137,15 @@ export class Plan {
       join(this.#folder, `queue-${process.hrtime.bigint()}`),
       QUEUED_BYTES,
     );
-    for (const { items, keys } of this.#distinct.unlocated()) {
-      items.forEach((item, i) => {
-        const { offset, length, cost } = this.#distinct.read(item);
-        const record = Buffer.alloc(QUEUED_BYTES);
-        record[0] = costBucket(cost);
-        record.writeUInt32LE(cost, 4);
-        record.writeUInt32LE(length, 8);
-        record.set(keys.subarray(i * KEY_BYTES, (i + 1) * KEY_BYTES), 16);
-        record.writeDoubleLE(offset, 48);
-        record.writeDoubleLE(item, 56);
-        queue.append(record);
-      });
+    const record = Buffer.alloc(QUEUED_BYTES);
+    for (const { item, key, offset, length, cost } of this.#distinct.unlocated()) {
+      record[0] = costBucket(cost);
+      record.writeUInt32LE(cost, 4);
+      record.writeUInt32LE(length, 8);
+      record.set(key, 16);
+      record.writeDoubleLE(offset, 48);
+      record.writeDoubleLE(item, 56);
+      queue.append(record);
     }
     for (let bucket = 0; bucket < 256; bucket++) {
       for (const { bytes, count } of queue.scan(bucket)) yield* this.#submissions(bytes, count);
@@ -206,7 +190,7 @@ export class Plan {
     for (let i = 0; i < count; i++) {
       entries.copy(keys, i * KEY_BYTES, i * ENTRY_BYTES, i * ENTRY_BYTES + KEY_BYTES);
     }
-    const row = Buffer.alloc(ROW_BYTES);
+    const itemBytes = Buffer.alloc(8);
     let previous: Buffer | undefined;
     let item = -1;
     // Stable: of equal items the first row's comes first and gives the place of the data.
@@ -222,10 +206,8 @@ export class Plan {
         });
         previous = key;
       }
-      const rowNumber = entry.readDoubleLE(32);
-      this.#rows.read(rowNumber, row);
-      row.writeDoubleLE(item, 40);
-      this.#rows.write(rowNumber, row);
+      itemBytes.writeDoubleLE(item);
+      this.#rows.patch(entry.readDoubleLE(32), 40, itemBytes);
     }
   }
 

@@ -92,3 +92,21 @@ test("a partition that was cut short is noticed, not filled with zeros", () => {
   assert.throws(() => records.read(1), /cut short/);
   records.remove();
 });
+
+test("part of a record and a scanned chunk are overwritten in place", () => {
+  using table = RecordFile.create(join(folder, "patched"), 4);
+  for (let i = 0; i < 3; i++) table.append(Buffer.from([i, 0, 0, i]));
+  table.patch(1, 1, Buffer.from([7, 8])); // still in the buffer
+  for (const chunk of table.scan()) {
+    chunk.bytes[0] = 9;
+    table.rewrite(chunk);
+  }
+  table.patch(2, 3, Buffer.from([5])); // in the file
+  const all = [0, 1, 2].map((i) => [...table.read(i)]);
+  assert.deepEqual(all, [
+    [9, 0, 0, 0],
+    [1, 7, 8, 1],
+    [2, 0, 0, 5],
+  ]);
+  assert.throws(() => table.patch(0, 3, Buffer.from([1, 2])));
+});

@@ -89,6 +89,21 @@ export class RecordFile {
     else this.#writeFully(record, index * this.recordBytes);
   }
 
+  /** Overwrites `bytes.length` bytes of the record at `index`, from `offset` within it on. */
+  patch(index: number, offset: number, bytes: Uint8Array): void {
+    this.#check(index);
+    assert(offset + bytes.length <= this.recordBytes, "record size");
+    const buffered = index - this.#writtenCount;
+    if (buffered >= 0) this.#buffer.set(bytes, buffered * this.recordBytes + offset);
+    else this.#writeFully(bytes, index * this.recordBytes + offset);
+  }
+
+  /** Writes a scanned chunk back, changed in place by the caller. */
+  rewrite({ first, count, bytes }: RecordChunk): void {
+    assert(first + count <= this.#writtenCount && bytes.length === count * this.recordBytes);
+    this.#writeFully(bytes, first * this.recordBytes);
+  }
+
   /** All records in order, in chunks of about a MiB. Records appended meanwhile come too. */
   *scan(): Generator<RecordChunk, void> {
     const chunkRecords = Math.max(1, Math.floor(SCAN_BYTES / this.recordBytes));
