@@ -13,6 +13,7 @@ import { addEmbedCommand } from "./embed.ts";
 import { EXIT_OF_CODE, reportFailure } from "./exit.ts";
 import { addModelCommand } from "./model.ts";
 import { addNodeCommand } from "./node.ts";
+import { addRunCommand } from "./run.ts";
 import { addSchedulerCommand } from "./scheduler.ts";
 import { applyFiles, nameEnvironment } from "./settings.ts";
 import { addSimulateCommand } from "./simulate.ts";
@@ -35,6 +36,7 @@ function createProgram(): Command {
   addSchedulerCommand(program);
   addWorkerCommand(program);
   addNodeCommand(program);
+  addRunCommand(program);
   addSimulateCommand(program);
   addDoctorCommand(program);
   return program as unknown as Command;

@@ -54,6 +54,16 @@ export class Session {
     return (await this.connection()).status(ANSWER_MS);
   }
 
+  /** Why a task ran where and when, or why a device idled; of an open run. */
+  async explain(runId: string, subject = ""): Promise<readonly string[]> {
+    return (await this.connection()).explain(runId, subject);
+  }
+
+  /** Ends somebody's run; returns its whole id. */
+  async cancelRun(runId: string, reason: string): Promise<string> {
+    return (await this.connection()).cancelRun(runId, reason);
+  }
+
   /** Rejects when the embedded fleet breaks; never settles for a fleet at an address. */
   get broken(): Promise<never> {
     return this.#fleet?.broken ?? new Promise<never>(() => {});

@@ -4,7 +4,15 @@
  * Owns: how the generated service meets MessageStream and the codec, for the server (scheduler) and
  * its clients (drivers, worker daemons). Generated types stop here.
  */
-import type { Client, Server, ServerDuplexStream } from "@grpc/grpc-js";
+import type {
+  CallOptions,
+  Client,
+  Metadata,
+  Server,
+  ServerDuplexStream,
+  ServiceError,
+  sendUnaryData,
+} from "@grpc/grpc-js";
 import { bearer, createClient } from "./channel.ts";
 import {
   decodeEvent,
@@ -17,6 +25,8 @@ import {
   encodeRequest,
 } from "./codec.ts";
 import {
+  type CancelRunReply,
+  type ExplainReply,
   SchedulerClient,
   type SchedulerServer,
   SchedulerService,
@@ -31,11 +41,18 @@ import type {
 import { fromStatus, toStatus } from "./status.ts";
 import { MessageStream, type RawStream } from "./stream.ts";
 
+/** A scheduler answers a question at once, or something is wrong with it. */
+const ANSWER_MS = 5000;
+
 /** What a scheduler does for its callers. A handler's end ends the call; its error is the status. */
 export interface SchedulerHandlers {
   work(stream: MessageStream<WorkerReport, WorkerOrder>, peer: string): Promise<void>;
   drive(stream: MessageStream<DriverRequest, DriverEvent>, peer: string): Promise<void>;
   status(): SchedulerStatus;
+  /** Throws RaysidueError "bad-input" for an unknown run, task or device. */
+  explain(runId: string, subject: string): string[];
+  /** Returns the run's whole id. Throws as `explain`. */
+  cancelRun(runId: string, reason: string): string;
 }
 
 export function addSchedulerService(server: Server, handlers: SchedulerHandlers): void {
@@ -62,8 +79,25 @@ export function addSchedulerService(server: Server, handlers: SchedulerHandlers)
         runs: [...runs],
       });
     },
+    explain: (call, reply) => {
+      const { runId, subject } = call.request;
+      answerOnce(reply, () => ({ lines: handlers.explain(runId, subject) }));
+    },
+    cancelRun: (call, reply) => {
+      const { runId, reason } = call.request;
+      answerOnce(reply, () => ({ runId: handlers.cancelRun(runId, reason) }));
+    },
   };
   server.addService(SchedulerService, service);
+}
+
+/** Answers a single call with what `handle` returns, or with its error as the status. */
+function answerOnce<T>(reply: sendUnaryData<T>, handle: () => T): void {
+  try {
+    reply(null, handle());
+  } catch (thrown) {
+    reply(toStatus(thrown));
+  }
 }
 
 /** Ends a server's stream by how its handler ended. */
@@ -98,17 +132,43 @@ export class SchedulerConnection {
 
   /** Throws RaysidueError "try-again" where nobody answers within `timeoutMs`. */
   status(timeoutMs: number): Promise<SchedulerStatus> {
-    return new Promise((resolve, reject) => {
-      const options = { deadline: Date.now() + timeoutMs };
-      this.#client.status({}, bearer(this.#token), options, (error, reply) => {
-        if (error !== null) reject(fromStatus(error, this.#peer));
-        else resolve(reply);
-      });
-    });
+    return this.#ask((...call) => this.#client.status({}, ...call), timeoutMs);
+  }
+
+  /** Sentences about a run, one of its tasks, or a device. Throws "bad-input" for unknown ones. */
+  async explain(runId: string, subject: string): Promise<readonly string[]> {
+    const request = { runId, subject };
+    return (await this.#ask<ExplainReply>((...call) => this.#client.explain(request, ...call)))
+      .lines;
+  }
+
+  /** Ends a run; returns its whole id. */
+  async cancelRun(runId: string, reason: string): Promise<string> {
+    const request = { runId, reason };
+    const reply = await this.#ask<CancelRunReply>((...call) =>
+      this.#client.cancelRun(request, ...call),
+    );
+    return reply.runId;
   }
 
   close(): void {
     (this.#client as Client).close();
+  }
+
+  #ask<T>(
+    call: (
+      metadata: Metadata,
+      options: Partial<CallOptions>,
+      done: (error: ServiceError | null, reply: T) => void,
+    ) => void,
+    timeoutMs = ANSWER_MS,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      call(bearer(this.#token), { deadline: Date.now() + timeoutMs }, (error, reply) => {
+        if (error !== null) reject(fromStatus(error, this.#peer));
+        else resolve(reply);
+      });
+    });
   }
 
   get #peer(): string {

@@ -5,8 +5,10 @@
  * Owns: the records of workers and runs. Invariant: a command about somebody who is gone does
  * nothing. Deliberately not here: when the core is asked (shell.ts).
  */
+import { RaysidueError } from "../base/errors.ts";
 import type { BatchProgress, Progress, SchedulerStatus, ShardRows } from "../rpc/messages.ts";
 import type { Attempt, Command, LeaseId, RunId, WorkerId } from "./core/events.ts";
+import { explainDevice, explainTask, type Names } from "./core/explain.ts";
 import { progressOf } from "./core/progress.ts";
 import type { Core } from "./core/state.ts";
 import { type RunRecord, selectRows } from "./run-record.ts";
@@ -31,6 +33,47 @@ export class Books {
   runNamed(runId: string): RunRecord | undefined {
     for (const run of this.runs.values()) if (run.spec.runId === runId) return run;
     return undefined;
+  }
+
+  /** The one run whose id begins with `start`. Throws RaysidueError "bad-input". */
+  runStarting(start: string): RunRecord {
+    const found = [...this.runs.values()].filter((run) => run.spec.runId.startsWith(start));
+    if (found.length === 1 && start !== "") return found[0]!;
+    const known = [...this.runs.values()].map((run) => run.spec.runId).join(", ") || "none";
+    throw new RaysidueError("bad-input", `no single run "${start}"; runs here: ${known}`);
+  }
+
+  /** Sentences about a task of a run, a device, or every device of the run. */
+  explain(runId: string, subject: string): string[] {
+    const run = this.runStarting(runId).id;
+    const core = this.#core;
+    const names = this.#names();
+    if (/^\d+$/.test(subject)) return explainTask(core, { run, task: Number(subject), names });
+    const all = [...this.workers.values()].flatMap((worker) => worker.deviceIds);
+    const asked = all.filter((id) => subject === "" || names.device(id) === subject);
+    if (asked.length > 0)
+      return asked.flatMap((device) => explainDevice(core, { run, device, names }));
+    const known = all.map(names.device).join(", ") || "none";
+    throw new RaysidueError("bad-input", `no task or device "${subject}"; devices here: ${known}`);
+  }
+
+  #names(): Names {
+    const workerName = (id: WorkerId) => {
+      const registration = this.workers.get(id)?.registration;
+      return registration === undefined
+        ? `worker ${id}`
+        : `${registration.host}/${registration.pid}`;
+    };
+    return {
+      worker: workerName,
+      device: (id) => {
+        for (const worker of this.workers.values()) {
+          const device = worker.device(id);
+          if (device !== undefined) return `${workerName(worker.id)}/${device.name}`;
+        }
+        return `device ${id}`;
+      },
+    };
   }
 
   /** Lets commits of `tell` find the rows that `report` names. */

@@ -59,6 +59,8 @@ export class SchedulerServer {
       work: (stream, peer) => this.#work(stream, peer),
       drive: (stream, peer) => this.#drive(stream, peer),
       status: () => this.#shell.status(),
+      explain: (runId, subject) => this.#shell.explain(runId, subject),
+      cancelRun: (runId, reason) => this.#shell.cancelNamed(runId, reason),
     });
     const port = await listen(this.#server, this.#options.listen);
     this.#address = `${this.#options.listen.slice(0, this.#options.listen.lastIndexOf(":"))}:${port}`;

@@ -215,6 +215,17 @@ export class SchedulerShell {
     if (this.#books.runs.has(id)) this.#step({ type: "runCancelled", run: id, reason });
   }
 
+  /** Cancels the run whose id begins so; returns the whole id. Throws "bad-input" if none does. */
+  cancelNamed(runId: string, reason: string): string {
+    const run = this.#books.runStarting(runId);
+    this.cancel(run.id, reason);
+    return run.spec.runId;
+  }
+
+  explain(runId: string, subject: string): string[] {
+    return this.#books.explain(runId, subject);
+  }
+
   status(): SchedulerStatus {
     return this.#books.status(this.#options.version, this.#options.now());
   }

@@ -36,6 +36,10 @@ export class WorkerRecord {
     return [...this.#devices.values()].map((device) => device.info);
   }
 
+  get deviceIds(): readonly DeviceId[] {
+    return [...this.#devices.values()].map((device) => device.id);
+  }
+
   /** The fleet-wide number of one of this worker's devices; `make` numbers a new one. */
   deviceId(info: DeviceInfo, make: () => DeviceId): DeviceId {
     const known = this.#devices.get(info.device);
