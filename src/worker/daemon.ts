@@ -133,17 +133,22 @@ export class WorkerDaemon {
       }
       this.#detach();
       if (this.#stop.signal.aborted) return;
-      const isFinal =
-        why instanceof RaysidueError && ["unauthenticated", "unavailable"].includes(why.code);
-      if (isFinal || performance.now() - detachedSince > this.#options.graceMs) {
-        const code = why instanceof RaysidueError ? why.code : "unavailable";
-        void this.close(new RaysidueError(code, messageOf(why)));
-        return;
+      if (why instanceof RaysidueError && ["unauthenticated", "unavailable"].includes(why.code)) {
+        return void this.close(why);
       }
+      const detachedMs = performance.now() - detachedSince;
+      if (detachedMs > this.#options.graceMs)
+        return void this.close(this.#givenUp(why, detachedMs));
       this.#options.log.warn({ why: messageOf(why), backoffMs }, "no scheduler; trying again");
       await delay(backoffMs, undefined, { signal: this.#stop.signal }).catch(() => {});
       backoffMs = Math.min(BACKOFF_MAX_MS, backoffMs * 2);
     }
+  }
+
+  #givenUp(why: unknown, detachedMs: number): RaysidueError {
+    const { scheduler } = this.#options;
+    const text = `no scheduler at ${scheduler} for ${Math.round(detachedMs / 1000)} s (${messageOf(why)})`;
+    return new RaysidueError("unavailable", `${text}; start one or check the address`);
   }
 
   /** One connection's life. Returns whether the scheduler had taken this worker. */
