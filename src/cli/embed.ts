@@ -3,7 +3,14 @@
  */
 import { type Command, Option } from "@commander-js/extra-typings";
 import { EXIT_QUARANTINED, printJson, reportFailure } from "./exit.ts";
-import { collect, parseBytes, parseCount, parseList } from "./option-values.ts";
+import {
+  collect,
+  parseBytes,
+  parseCount,
+  parseInteger,
+  parseList,
+  parseShare,
+} from "./option-values.ts";
 
 export function addEmbedCommand(program: Command): void {
   defineEmbed(program).action(runEmbed);
@@ -27,7 +34,7 @@ function defineEmbed(program: Command) {
     )
     .option("--per-residue", "also one vector a residue, in per_residue/")
     .option("--scalar", "also one number a residue: the mean of its vector, in per_residue/")
-    .option("--layer <n>", "hidden state: 0 the embedding, -1 the last", Number, -1)
+    .option("--layer <n>", "hidden state: 0 the embedding, -1 the last", parseInteger, -1)
     .addOption(
       new Option("--dtype <dtype>", "of the output")
         .choices(["float32", "float16"] as const)
@@ -56,7 +63,7 @@ function defineEmbed(program: Command) {
     .option("--threads <n>", "threads of each engine (default: measured)", parseCount(1))
     .option("--memory <size>", "memory that all engines together may use", parseBytes)
     .option("--emulate <device>", "with -m emulate: an emulated device; repeatable", collect)
-    .option("--weight <share>", "share of the fleet against other runs", Number, 1)
+    .option("--weight <share>", "share of the fleet against other runs", parseShare, 1)
     .option("--cache-dir <folder>", "results shared by runs (default: in the user's cache)")
     .option("--no-cache", "neither read nor write the shared results")
     .option("--offline", "never touch the network")

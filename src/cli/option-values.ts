@@ -44,6 +44,20 @@ export function parseCount(least: number): (text: string) => number {
   };
 }
 
+/** A whole number of either sign. */
+export function parseInteger(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isSafeInteger(value)) return value;
+  throw new InvalidArgumentError("write a whole number.");
+}
+
+/** A share of something against others': any number above 0. */
+export function parseShare(text: string): number {
+  const share = Number(text);
+  if (Number.isFinite(share) && share > 0) return share;
+  throw new InvalidArgumentError("write a number above 0.");
+}
+
 /** Collects the values of an option that may stand several times. */
 export function collect(value: string, earlier: readonly string[] = []): string[] {
   return [...earlier, value];

@@ -9,6 +9,7 @@
  *     await using run = await openRun(session, { kind: "embed", model: "antiberty" });
  *     run.submit(items)   for await (const result of run.results())
  */
+import { parseEmulated } from "../worker/emulated.ts";
 import { type ConnectOptions, Session } from "./session.ts";
 
 export { type ErrorCode, RaysidueError } from "../base/errors.ts";
@@ -29,6 +30,8 @@ export { TABLE_FORMATS, type TableFormat } from "./table-format.ts";
  * the first run that needs it; a scheduler at an address must answer now, else RaysidueError.
  */
 export async function connect(options: ConnectOptions = {}): Promise<Session> {
+  // A misspelt device is told now, not by the log of a daemon that ends at its start.
+  for (const device of options.emulate ?? []) parseEmulated(device);
   const session = new Session(options);
   if (!session.isEmbedded) await session.connection();
   return session;
