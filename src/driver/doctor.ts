@@ -13,6 +13,7 @@ import { promisify } from "node:util";
 import { messageOf } from "../base/errors.ts";
 import { ensureFolder } from "../base/files.ts";
 import { formatBytes } from "../base/units.ts";
+import { loadRuntime } from "../engine/onnx/session.ts";
 import { hubCacheRoot } from "../model/environment.ts";
 import { defaultCacheFolder } from "../store/cache-folder.ts";
 
@@ -72,7 +73,7 @@ function checkNode(): Check {
 
 async function checkOnnxRuntime(): Promise<Check> {
   try {
-    const { versions } = (await import("onnxruntime-node")).env;
+    const { versions } = (await loadRuntime()).env;
     return ok(`ONNX Runtime ${versions.node ?? versions.common}`);
   } catch (thrown) {
     return fail(

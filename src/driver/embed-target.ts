@@ -8,6 +8,7 @@ import {
   costOf,
   type EmbedInput,
   type EmbedParameters,
+  embedModelOf,
   resolveEmbed,
   rowLayout,
 } from "../kind/embed.ts";
@@ -51,11 +52,10 @@ export async function resolveTarget(options: TargetOptions): Promise<EmbedTarget
     ...(options.onModel && { onProgress: options.onModel }),
     ...(options.signal && { signal: options.signal }),
   });
-  const { parameters, maxLength, onLong } = resolveEmbed(options.parameters ?? {}, {
-    layerCount: model.config?.layerCount ?? 0,
-    maxResidues: model.maxResidues,
-    isLimitHard: model.kind === "bert",
-  });
+  const { parameters, maxLength, onLong } = resolveEmbed(
+    options.parameters ?? {},
+    embedModelOf(model),
+  );
   const { alphabet, fingerprint, name } = model;
   const identity = { kind: "embed", fingerprint, parameters: canonicalJson(parameters) };
   return {
