@@ -94,14 +94,17 @@ function workOf({ tasks, tokens }: RecordedAttempt): number {
 function devicesOf(attempts: readonly RecordedAttempt[]): DeviceRecord[] {
   const byName = new Map<string, RecordedAttempt[]>();
   for (const attempt of attempts) {
-    const own = byName.get(attempt.device);
-    if (own === undefined) byName.set(attempt.device, [attempt]);
+    const name = `${attempt.worker}/${attempt.device}`;
+    const own = byName.get(name);
+    if (own === undefined) byName.set(name, [attempt]);
     else own.push(attempt);
   }
-  return [...byName].map(([name, own]) => {
+  return [...byName.values()].map((own) => {
     own.sort((a, b) => a.finishedAt - b.finishedAt);
+    const { worker, device } = own[0]!;
     return {
-      name,
+      // A worker's identity is long and random: its beginning tells it from the others.
+      name: `${device} ${worker.slice(0, 4)}`,
       attempts: own,
       phases: phasesOf(own),
       from: Math.min(...own.map(({ assignedAt }) => assignedAt)),

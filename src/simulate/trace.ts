@@ -7,6 +7,7 @@
 import { RaysidueError } from "../base/errors.ts";
 
 export interface RecordedAttempt {
+  readonly worker: string;
   readonly device: string;
   readonly tasks: number;
   readonly tokens: number;
@@ -50,7 +51,8 @@ export function parseTrace(text: string, where: string): RecordedAttempt[] {
       throw new RaysidueError("bad-input", `${where}:${index + 1}: ${what}`);
     };
     attempts.push({
-      device: `${field("worker")}/${field("device")}`,
+      worker: field("worker"),
+      device: field("device"),
       tasks: number("tasks"),
       tokens: number("tokens"),
       assignedAt: number("assigned_at"),

@@ -18,6 +18,8 @@ const LOOK_MS = 20;
 const GAIN = 1.15;
 /** A device that takes so many times what was predicted is not merely noisy. */
 const LATE = 1.5;
+/** So many leases not worth a copy, and the rest is not worth the look. */
+const REFUSED_MAX = 8;
 /** An order to give back is answered within so many round trips, or something is wrong. */
 const ANSWER_TRIPS = 10;
 
@@ -59,11 +61,14 @@ function relieve(core: Core, run: RunState, now: number): void {
   idle.sort((a, b) => b.speed - a.speed);
   const candidates = candidatesOf(run, now);
   let free = 0;
+  let refused = 0;
   for (const candidate of candidates) {
     if (free >= idle.length) break;
     if (!isIdle(idle[free]!)) free += 1;
     else if (askBack(core, candidate, { helper: idle[free]!, now })) free += 1;
-    else copy(core, candidate, now);
+    else if (!copy(core, candidate, now)) refused += 1;
+    // Those that follow end sooner still.
+    if (refused > REFUSED_MAX) break;
   }
 }
 
@@ -118,8 +123,9 @@ function copy(core: Core, { lease, seconds }: Candidate, now: number): boolean {
   const isWaiting = lease.device.running !== lease;
   // One that waits is asked back; if nothing comes, its worker may be dead.
   if (isWaiting && now - lease.takeBackAt < ANSWER_TRIPS * core.options.roundTripMs) return false;
-  const tasks = openTasks(lease);
   const helpers = helpersOf(run, { lease, within: seconds / 2, now });
+  if (helpers.length > 0 && !couldGain({ lease, seconds }, helpers)) return false;
+  const tasks = openTasks(lease);
   const parts = deal(tasks, Math.min(helpers.length, tasks.length));
   if (parts.length === 0) return false;
   let longest = 0;
@@ -135,6 +141,15 @@ function copy(core: Core, { lease, seconds }: Candidate, now: number): boolean {
     else run.groups.push({ tasks: part, reason: "backup copy", avoid: lease.device.id });
   }
   return true;
+}
+
+/** Whether all helpers together, as fast as the fastest, would end a lease sooner: cheap to ask. */
+function couldGain({ lease, seconds }: Candidate, helpers: readonly Helper[]): boolean {
+  let least = Number.POSITIVE_INFINITY;
+  for (const { serving } of helpers) {
+    least = Math.min(least, predictSeconds(serving.model, lease.openCost, lease.openSquare));
+  }
+  return (least / helpers.length) * GAIN < seconds;
 }
 
 /** Who could run a part of the lease's work soon, the first to be free first. */
@@ -166,9 +181,11 @@ function partSeconds({ run, model }: Serving, part: Uint32Array): number {
 
 /** Deals tasks to `count` hands in turn: they lie longest first, so the hands weigh much the same. */
 function deal(tasks: Uint32Array, count: number): Uint32Array[] {
-  return Array.from({ length: count }, (_, hand) =>
-    tasks.filter((_task, index) => index % count === hand),
-  );
+  return Array.from({ length: count }, (_, hand) => {
+    const part = new Uint32Array(Math.ceil((tasks.length - hand) / count));
+    for (let index = 0; index < part.length; index++) part[index] = tasks[hand + index * count]!;
+    return part;
+  });
 }
 
 /** Copies what a late device will not end before all the rest is done, while there is a rest. */
