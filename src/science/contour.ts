@@ -5,13 +5,18 @@
  * than the probe from either, in order around the contact; each knows which neighbour the outline
  * follows before and after it. Areas depend on where points are put, so the steps here are those
  * of Voronota (Olechnovic and Venclovas, J. Comput. Chem. 35 (2014)): circle, cuts in order of
- * distance, curves resampled every 0.2 A, points pulled onto their curve by five projections.
+ * distance, curves resampled in equal steps, points pulled onto their curve by projections.
  */
 import { crossing, gapTo, Hyperboloid, type MutablePoint, type Sphere } from "./hyperboloid.ts";
 
-/** Distance between points of an outline, angstrom. */
-export const STEP = 0.2;
-const PROJECTIONS = 5;
+/** How finely an outline is drawn. */
+export interface Resolution {
+  /** Distance between points, angstrom. */
+  readonly step: number;
+  /** How often a point is pulled onto its three surfaces. */
+  readonly projections: number;
+}
+
 /** What `before` and `after` are on the circle that no neighbour has cut. */
 export const ON_CIRCLE = -1;
 
@@ -19,6 +24,10 @@ export interface ContourPoint extends MutablePoint {
   /** Neighbour whose curve leads to, and away from, this point. */
   before: number;
   after: number;
+  /** Distance from sphere a. */
+  gap: number;
+  /** Nearer to the neighbour that cuts now; meaningless between cuts. */
+  isOut: boolean;
 }
 
 export type Contour = ContourPoint[];
@@ -30,8 +39,13 @@ export interface Pair {
 }
 
 /** A circle of points about `centre` across the line from a to b. */
-export function circleAround(pair: Pair, centre: MutablePoint, radius: number): Contour {
+export function circleAround(
+  pair: Pair,
+  centre: MutablePoint,
+  options: { readonly radius: number; readonly step: number; readonly isOnSurface: boolean },
+): Contour {
   const { a, b } = pair;
+  const { radius, step, isOnSurface } = options;
   const length = distanceBetween(a, b);
   const axis = { x: (b.x - a.x) / length, y: (b.y - a.y) / length, z: (b.z - a.z) / length };
   const first = normalOf(axis);
@@ -40,20 +54,24 @@ export function circleAround(pair: Pair, centre: MutablePoint, radius: number): 
     y: axis.z * first.x - axis.x * first.z,
     z: axis.x * first.y - axis.y * first.x,
   };
-  const stepDegrees = Math.max(Math.min((360 * STEP) / (2 * Math.PI * radius), 60), 5);
+  const stepDegrees = Math.max(Math.min((360 * step) / (2 * Math.PI * radius), 60), 5);
   const contour: Contour = [];
   for (let degrees = 0; degrees < 360; degrees += stepDegrees) {
     const cosine = radius * Math.cos((degrees * Math.PI) / 180);
     const sine = radius * Math.sin((degrees * Math.PI) / 180);
-    contour.push({
-      x: centre.x + cosine * first.x + sine * second.x,
-      y: centre.y + cosine * first.y + sine * second.y,
-      z: centre.z + cosine * first.z + sine * second.z,
-      before: ON_CIRCLE,
-      after: ON_CIRCLE,
-    });
+    const x = centre.x + cosine * first.x + sine * second.x;
+    const y = centre.y + cosine * first.y + sine * second.y;
+    const z = centre.z + cosine * first.z + sine * second.z;
+    const point = newPoint(x, y, z, ON_CIRCLE, ON_CIRCLE);
+    if (!isOnSurface) pair.between.project(point);
+    point.gap = gapTo(a, point.x, point.y, point.z);
+    contour.push(point);
   }
   return contour;
+}
+
+function newPoint(x: number, y: number, z: number, before: number, after: number): ContourPoint {
+  return { x, y, z, before, after, gap: 0, isOut: false };
 }
 
 /** The unit vector across `v` that Voronota begins its circles with. */
@@ -71,45 +89,63 @@ function normalOf(v: MutablePoint): MutablePoint {
   return Math.abs(v.x) > 0.5 ? { x: 0, y: 1, z: 0 } : { x: 1, y: 0, z: 0 };
 }
 
-/** Takes away what is nearer to neighbour `id` than to a; returns what is left, possibly split. */
-export function cut(pair: Pair, contour: Contour, c: Sphere, id: number): Contour[] {
-  const isOut = contour.map((p) => gapTo(c, p.x, p.y, p.z) < gapTo(pair.a, p.x, p.y, p.z));
-  const outCount = isOut.reduce((count, out) => count + (out ? 1 : 0), 0);
+/** A neighbour that cuts, its number, and how finely. */
+export interface Cutter extends Resolution {
+  readonly c: Sphere;
+  readonly id: number;
+}
+
+/**
+ * Takes away what is nearer to a neighbour than to a; returns what is left, possibly in pieces.
+ * The contour itself is returned if nothing is taken, and must not be used afterwards otherwise.
+ */
+export function cut(pair: Pair, contour: Contour, cutter: Cutter): Contour[] {
+  const { c, id } = cutter;
+  let outCount = 0;
+  for (const point of contour) {
+    const dx = point.x - c.x;
+    const dy = point.y - c.y;
+    const dz = point.z - c.z;
+    const reach = point.gap + c.r;
+    point.isOut = reach > 0 && dx * dx + dy * dy + dz * dz < reach * reach;
+    if (point.isOut) outCount++;
+  }
   if (outCount === 0) return [contour];
   if (outCount === contour.length) return [];
   const kept: Contour = [];
   const cuts: ContourPoint[] = [];
-  const count = contour.length;
-  for (let i = 0; i < count; i++) {
+  let left = contour.at(-1)!;
+  for (let i = 0; i < contour.length; i++) {
     const point = contour[i]!;
-    if (!isOut[i]) {
-      kept.push(point);
-      continue;
+    if (!point.isOut) kept.push(point);
+    else {
+      const right = contour[i + 1 < contour.length ? i + 1 : 0]!;
+      if (!left.isOut) cuts.push(pointBetween(pair, point, left, c, left.after, id));
+      if (!left.isOut) kept.push(cuts.at(-1)!);
+      if (!right.isOut) cuts.push(pointBetween(pair, point, right, c, id, right.before));
+      if (!right.isOut) kept.push(cuts.at(-1)!);
     }
-    const left = (i + count - 1) % count;
-    const right = (i + 1) % count;
-    if (!isOut[left])
-      cuts.push(place(kept, between(pair, point, contour[left]!, c), contour[left]!.after, id));
-    if (!isOut[right])
-      cuts.push(place(kept, between(pair, point, contour[right]!, c), id, contour[right]!.before));
+    left = point;
   }
   const parts = cuts.length > 2 && cuts.length % 2 === 0 ? split(kept, cuts) : [kept];
-  const curves = [new Hyperboloid(pair.b, c), new Hyperboloid(pair.a, c), pair.between];
-  return parts.map((part) => mend(part, curves, id));
+  const curves = [new Hyperboloid(pair.b, c), new Hyperboloid(pair.a, c), pair.between] as const;
+  return parts.map((part) => mend(part, { pair, curves, ...cutter }));
 }
 
-function between(pair: Pair, out: ContourPoint, inside: ContourPoint, c: Sphere): MutablePoint {
+function pointBetween(
+  pair: Pair,
+  out: ContourPoint,
+  inside: ContourPoint,
+  c: Sphere,
+  before: number,
+  after: number,
+): ContourPoint {
   const t = crossing(out, inside, pair.a, c);
-  return {
-    x: out.x + t * (inside.x - out.x),
-    y: out.y + t * (inside.y - out.y),
-    z: out.z + t * (inside.z - out.z),
-  };
-}
-
-function place(contour: Contour, at: MutablePoint, before: number, after: number): ContourPoint {
-  const point = { ...at, before, after };
-  contour.push(point);
+  const x = out.x + t * (inside.x - out.x);
+  const y = out.y + t * (inside.y - out.y);
+  const z = out.z + t * (inside.z - out.z);
+  const point = newPoint(x, y, z, before, after);
+  point.gap = gapTo(pair.a, x, y, z);
   return point;
 }
 
@@ -142,30 +178,34 @@ function pairedLength(cuts: readonly ContourPoint[]): number {
   return sum;
 }
 
-/** Puts points along the new curve of neighbour `id`, wherever the outline now jumps across. */
-function mend(contour: Contour, curves: readonly Hyperboloid[], id: number): Contour {
+interface Curve extends Resolution {
+  readonly pair: Pair;
+  readonly curves: readonly [Hyperboloid, Hyperboloid, Hyperboloid];
+  readonly id: number;
+}
+
+/** Puts points along the new curve of the neighbour, wherever the outline now jumps across. */
+function mend(contour: Contour, curve: Curve): Contour {
+  const { id, step } = curve;
   const result: Contour = [];
   const count = contour.length;
   for (let i = 0; i < count; i++) {
     const from = contour[i]!;
-    const to = contour[(i + 1) % count]!;
+    const to = contour[i + 1 < count ? i + 1 : 0]!;
     result.push(from);
     if (from.before === id || from.after !== id || to.before !== id) continue;
-    settle(from, curves);
-    settle(to, curves);
+    settle(from, curve);
+    settle(to, curve);
     const distance = distanceBetween(from, to);
-    if (distance <= STEP) continue;
-    const leaps = Math.floor(distance / STEP + 0.5);
+    if (distance <= step) continue;
+    const leaps = Math.floor(distance / step + 0.5);
     for (let leap = 1; leap < leaps; leap++) {
       const t = leap / leaps;
-      const point = {
-        x: from.x + t * (to.x - from.x),
-        y: from.y + t * (to.y - from.y),
-        z: from.z + t * (to.z - from.z),
-        before: id,
-        after: id,
-      };
-      settle(point, curves);
+      const x = from.x + t * (to.x - from.x);
+      const y = from.y + t * (to.y - from.y);
+      const z = from.z + t * (to.z - from.z);
+      const point = newPoint(x, y, z, id, id);
+      settle(point, curve);
       result.push(point);
     }
   }
@@ -178,8 +218,13 @@ function distanceBetween(p: MutablePoint, q: MutablePoint): number {
   return Math.sqrt(dx * dx + dy * dy + dz * dz);
 }
 
-function settle(point: MutablePoint, curves: readonly Hyperboloid[]): void {
-  for (let i = 0; i < PROJECTIONS; i++) for (const curve of curves) curve.project(point);
+function settle(point: ContourPoint, { pair, curves, projections }: Curve): void {
+  for (let i = 0; i < projections; i++) {
+    curves[0].project(point);
+    curves[1].project(point);
+    curves[2].project(point);
+  }
+  point.gap = gapTo(pair.a, point.x, point.y, point.z);
 }
 
 /** The area of the fan from the outline's middle, which is put on the surface first. */

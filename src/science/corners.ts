@@ -5,7 +5,7 @@
  * not by looking at an outline, so that a side of a hundredth of an angstrom is not lost.
  */
 import { type Contour, ON_CIRCLE, type Pair } from "./contour.ts";
-import { gapTo, type Sphere } from "./hyperboloid.ts";
+import { gapTo, type MutablePoint, type Sphere } from "./hyperboloid.ts";
 import { tangentSpheres } from "./tangent.ts";
 
 /** An atom near both atoms of a pair. */
@@ -23,6 +23,9 @@ export interface Corner {
 
 /** Overlaps smaller than this are a touch, angstrom. */
 const TOUCH = 1e-9;
+/** A point nearer to a neighbour by less than this is hardly taken, angstrom: an outline strays
+ * from its curves by some thousandths. */
+const HARDLY = 0.02;
 /** How far the search for a hidden contact looks, and how finely. */
 const ASCENT_STEPS = 60;
 const ASCENT_STEP_MIN = 1e-3;
@@ -51,11 +54,20 @@ export function cornersAmong(
   return corners;
 }
 
-/** Whether corners close a ring: each neighbour has two (or four ...). */
-export function isRing(corners: readonly Corner[]): boolean {
+/**
+ * Whether sides are whole: each neighbour has two ends (or four ...), which are corners or places
+ * where the outline comes from or goes to the circle.
+ */
+export function isEven(corners: readonly Corner[], contours: readonly Contour[]): boolean {
+  const ends = corners.flatMap(({ ids }) => ids);
+  for (const { before, after } of contours.flat()) {
+    if (before === after) continue;
+    if (before === ON_CIRCLE) ends.push(after);
+    if (after === ON_CIRCLE) ends.push(before);
+  }
   const counts = new Map<number, number>();
-  for (const id of corners.flatMap(({ ids }) => ids)) counts.set(id, (counts.get(id) ?? 0) + 1);
-  return corners.length > 1 && [...counts.values()].every((count) => count % 2 === 0);
+  for (const id of ends) counts.set(id, (counts.get(id) ?? 0) + 1);
+  return [...counts.values()].every((count) => count % 2 === 0);
 }
 
 /** Neighbours of a corner, or next to the circle on the outline. */
@@ -69,24 +81,26 @@ export function boundingIds(corners: readonly Corner[], contours: readonly Conto
 }
 
 /**
- * Whether a neighbour that takes every point of an outline leaves something in its middle. It can
- * only where it is larger than the pair's smaller atom: its boundary is then a closed curve.
- * Climbs from the outline's middle to where the neighbour is farthest.
+ * Where a neighbour that takes every point of an outline may leave something: at a point that it
+ * hardly takes, or in the middle. The latter only where it is larger than the pair's smaller atom:
+ * its boundary is then a closed curve. Climbs from the outline's middle to where the neighbour is
+ * farthest. Undefined where nothing can be left.
  */
-export function leavesMiddle(pair: Pair, contour: Contour, c: Sphere): boolean {
+export function hiddenPlace(pair: Pair, contour: Contour, c: Sphere): MutablePoint | undefined {
   const { a, b, between } = pair;
-  if (c.r <= Math.min(a.r, b.r)) return false;
   const point = { x: 0, y: 0, z: 0 };
-  for (const { x, y, z } of contour) {
+  for (const { x, y, z, gap } of contour) {
+    if (gapTo(c, x, y, z) - gap > -HARDLY) return { x, y, z };
     point.x += x / contour.length;
     point.y += y / contour.length;
     point.z += z / contour.length;
   }
+  if (c.r <= Math.min(a.r, b.r)) return undefined;
   between.project(point);
   let step = 0.5;
   let height = gapTo(c, point.x, point.y, point.z) - gapTo(a, point.x, point.y, point.z);
   for (let i = 0; i < ASCENT_STEPS && step > ASCENT_STEP_MIN; i++) {
-    if (height > 0) return true;
+    if (height > -HARDLY) return point;
     const fromC = gapTo(c, point.x, point.y, point.z) + c.r;
     const fromA = gapTo(a, point.x, point.y, point.z) + a.r;
     const next = {
@@ -102,5 +116,5 @@ export function leavesMiddle(pair: Pair, contour: Contour, c: Sphere): boolean {
       step *= 1.5;
     } else step /= 2;
   }
-  return height > 0;
+  return undefined;
 }

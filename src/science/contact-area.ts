@@ -1,0 +1,161 @@
+/**
+ * The contact area of two balls among others.
+ *
+ * Owns: who cuts a contact, in which order, and from where. Invariant: the area that Voronota
+ * prints, to its digits. That is the area of an outline of points, so it depends on every step.
+ * Measured on 34,158 pairs of 35 poses: one differs by more than 1e-4 (2.3e-4).
+ */
+import {
+  areaOf,
+  type Contour,
+  circleAround,
+  cut,
+  ON_CIRCLE,
+  type Pair,
+  type Resolution,
+} from "./contour.ts";
+import {
+  boundingIds,
+  type Corner,
+  cornersAmong,
+  hiddenPlace,
+  isEven,
+  type Neighbour,
+} from "./corners.ts";
+import { gapTo, type MutablePoint, type Sphere } from "./hyperboloid.ts";
+
+/** Radius of water, angstrom. */
+const PROBE = 1.4;
+/** Balls as far apart as this have no contact. */
+export const TOUCH_GAP = 2 * PROBE;
+/**
+ * Neighbours are looked for with a larger probe: a contact may hide behind a chord of the circle,
+ * and its corners may lie outside.
+ */
+export const REACH = 1.9;
+/** Voronota's resolution, on which areas depend in the third digit. */
+const RESOLUTION: Resolution = { step: 0.2, projections: 5 };
+/** Neighbours of a contact smaller than a step are at most this much farther from it, angstrom. */
+const NEAR = 1;
+
+/**
+ * The area, square angstrom, from all neighbours whose gap to both balls is below `2 * REACH`, in
+ * order of their gap to the first. Two passes. The first cuts with everything near, to learn who bounds the contact; the corners
+ * say who does so exactly. The second cuts with those only, in Voronota's order and from its
+ * circle, which for a contact that no probe reaches is drawn around the corners.
+ */
+export function contactArea(pair: Pair, candidates: readonly Neighbour[]): number {
+  const { contours, hidden } = cutRoughly(pair, candidates);
+  if (contours.length === 0 && hidden === undefined) return 0;
+  const { corners, bounding, isOpen } = sidesOf(pair, candidates, { contours, hidden });
+  // Without a corner a contact is unknown to Voronota, whose cells are known by their corners.
+  if (!isOpen && corners.length === 0) return 0;
+  const neighbours = candidates.filter(({ id }) => bounding.has(id));
+  const shell = isOpen || !isEven(corners, []) ? undefined : shellAround(corners);
+  const isBuried = shell !== undefined && corners.every(({ sphere }) => sphere.r < PROBE);
+  const start = isBuried ? shellCircle(pair, shell) : probeCircle(pair, PROBE);
+  const fine = cutAll(pair, start, neighbours, shell);
+  return fine.reduce((sum, contour) => sum + areaOf(pair, contour), 0);
+}
+
+interface Sides {
+  /** Whether the contact reaches as far as the larger probe. */
+  readonly isOpen: boolean;
+  readonly corners: readonly Corner[];
+  /** Ids of the neighbours that bound the contact. */
+  readonly bounding: ReadonlySet<number>;
+}
+
+interface Rough {
+  readonly contours: readonly Contour[];
+  /** A place near which a contact smaller than a step may have been lost. */
+  readonly hidden: MutablePoint | undefined;
+}
+
+function sidesOf(pair: Pair, candidates: readonly Neighbour[], { contours, hidden }: Rough): Sides {
+  const onOutline = new Set(contours.flatMap((c) => c.flatMap((p) => [p.before, p.after])));
+  const isOpen = onOutline.has(ON_CIRCLE);
+  const reach = hidden === undefined ? 0 : gapTo(pair.a, hidden.x, hidden.y, hidden.z) + NEAR;
+  const cutters = candidates.filter(({ id, sphere: c }) =>
+    contours.length > 0
+      ? onOutline.has(id)
+      : hidden !== undefined && gapTo(c, hidden.x, hidden.y, hidden.z) < reach,
+  );
+  let corners = cornersAmong(pair, cutters, candidates);
+  if (contours.length > 0 && !isOpen && (corners.length < 2 || !isEven(corners, []))) {
+    // The outline has lost a side: rare enough to try everything.
+    corners = cornersAmong(pair, candidates, candidates);
+  }
+  return { isOpen, corners, bounding: boundingIds(corners, contours) };
+}
+
+/** Cuts the circle of the larger probe with all candidates. */
+function cutRoughly(pair: Pair, candidates: readonly Neighbour[]): Rough {
+  let contours = [probeCircle(pair, REACH)];
+  let hidden: MutablePoint | undefined;
+  for (const { id, sphere } of deepestFirst(pair, candidates)) {
+    contours = contours.flatMap((contour) => {
+      const parts = cut(pair, contour, { c: sphere, id, ...RESOLUTION });
+      if (parts.length === 0) hidden ??= hiddenPlace(pair, contour, sphere);
+      return parts;
+    });
+    if (contours.length === 0) break;
+  }
+  return { contours, hidden };
+}
+
+/** Those first that take most: they reach farthest over the middle between the two atoms. */
+function deepestFirst({ a, b }: Pair, candidates: readonly Neighbour[]): readonly Neighbour[] {
+  const [x, y, z] = [(a.x + b.x) / 2, (a.y + b.y) / 2, (a.z + b.z) / 2];
+  return candidates
+    .map((neighbour) => ({ neighbour, gap: gapTo(neighbour.sphere, x, y, z) }))
+    .sort((p, q) => p.gap - q.gap)
+    .map(({ neighbour }) => neighbour);
+}
+
+/** Cuts with the neighbours in order, dropping pieces that lie outside of the shell, if any. */
+function cutAll(
+  pair: Pair,
+  start: Contour,
+  neighbours: readonly Neighbour[],
+  shell: Sphere | undefined,
+): Contour[] {
+  let contours = [start];
+  for (const { id, sphere } of neighbours) {
+    contours = contours.flatMap((contour) => {
+      const parts = cut(pair, contour, { c: sphere, id, ...RESOLUTION });
+      if (shell === undefined || parts[0] === contour) return parts;
+      return parts.filter((part) => part.some((p) => gapTo(shell, p.x, p.y, p.z) <= 0));
+    });
+  }
+  return contours;
+}
+
+/** A sphere around all corners, a step larger. */
+function shellAround(corners: readonly Corner[]): Sphere {
+  const centre = { x: 0, y: 0, z: 0, r: 0 };
+  for (const { sphere } of corners) {
+    centre.x += sphere.x / corners.length;
+    centre.y += sphere.y / corners.length;
+    centre.z += sphere.z / corners.length;
+  }
+  const distances = corners.map(({ sphere: s }) => gapTo(centre, s.x, s.y, s.z));
+  return { ...centre, r: Math.max(...distances) + RESOLUTION.step };
+}
+
+function shellCircle(pair: Pair, shell: Sphere): Contour {
+  return circleAround(pair, shell, { radius: shell.r, step: RESOLUTION.step, isOnSurface: false });
+}
+
+/** Where a probe touches both spheres. */
+function probeCircle(pair: Pair, probe: number): Contour {
+  const { a, b } = pair;
+  const distance = gapTo(a, b.x, b.y, b.z) + a.r;
+  const ra = a.r + probe;
+  const rb = b.r + probe;
+  const along = (ra * ra - rb * rb + distance * distance) / (2 * distance);
+  const t = along / distance;
+  const centre = { x: a.x + t * (b.x - a.x), y: a.y + t * (b.y - a.y), z: a.z + t * (b.z - a.z) };
+  const radius = Math.sqrt(Math.max(ra * ra - along * along, 0));
+  return circleAround(pair, centre, { radius, step: RESOLUTION.step, isOnSurface: true });
+}
