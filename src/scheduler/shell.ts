@@ -150,6 +150,8 @@ export class SchedulerShell {
     if (report.sharedStorage) worker.sharedRuns.add(report.runId);
     const device = worker.deviceId(report.device, () => this.#nextId++ as DeviceId);
     const costMax = Math.max(1, report.tokensMax);
+    const where = `${worker.registration.host}/${worker.registration.pid}/${report.device.name}`;
+    this.#options.log.info({ run: report.runId, device: where }, "engine ready");
     this.#step({ type: "engineReady", worker: worker.id, device, run: run.id, costMax });
   }
 
