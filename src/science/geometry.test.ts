@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { CellList } from "./cells.ts";
+import { clusterAgain, clusterByFlow } from "./clusters.ts";
+import { contactArea } from "./contact-area.ts";
+import type { Neighbour } from "./corners.ts";
+import { gapTo, Hyperboloid, type Sphere } from "./hyperboloid.ts";
+import { solventAreas } from "./solvent.ts";
+import { tangentSpheres } from "./tangent.ts";
+
+/** Uniform numbers from a seed (mulberry32). */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+function near(value: number, wanted: number, tolerance: number): void {
+  assert.ok(Math.abs(value - wanted) <= tolerance, `${value} instead of ${wanted}`);
+}
+
+test("a cell list finds what looking at all points finds", () => {
+  const next = random(1);
+  for (const [count, spread] of [
+    [0, 1],
+    [1, 10],
+    [300, 8],
+    [300, 200],
+  ] as const) {
+    const axis = () => Float64Array.from({ length: count + 5 }, () => (next() - 0.5) * spread);
+    const points = { x: axis(), y: axis(), z: axis() };
+    // Two points very far away must not make the grid larger than memory.
+    if (count > 1) points.x[0] = 1e5;
+    if (count > 1) points.y[1] = -1e5;
+    const members = Array.from({ length: count }, (_, i) => i);
+    const cells = new CellList(points, members, 3);
+    for (let query = 0; query < 40; query++) {
+      const [x, y, z] = [0, 0, 0].map(() => (next() - 0.5) * 1.4 * spread) as [
+        number,
+        number,
+        number,
+      ];
+      const distance = 0.5 + 6 * next();
+      const found: number[] = [];
+      const length = cells.within(x, y, z, distance, found);
+      const wanted = members.filter(
+        (i) => Math.hypot(points.x[i]! - x, points.y[i]! - y, points.z[i]! - z) <= distance,
+      );
+      assert.deepEqual(
+        found.slice(0, length).sort((a, b) => a - b),
+        wanted,
+      );
+    }
+  }
+});
+
+test("solvent areas of one and of two spheres are those of the formula", () => {
+  const points = {
+    x: Float64Array.of(0, 0.6, 50),
+    y: Float64Array.of(0, 0.8, 0),
+    z: Float64Array.of(0, 1.2, 0),
+  };
+  const radii = Float64Array.of(1.7, 1.5, 1.8);
+  const members = Int32Array.of(0, 1, 2);
+  const areas = solventAreas({ points, members, radii }, [0, 1, 2]);
+  near(areas[2]!, 4 * Math.PI * 3.2 ** 2, 1e-9);
+  // A cap of height h is lost: 2 pi r h. Twenty slices know it to about one per cent.
+  const d = Math.hypot(0.6, 0.8, 1.2);
+  const [ra, rb] = [3.1, 2.9];
+  const cap = (r: number, other: number) => r - (d * d + r * r - other * other) / (2 * d);
+  for (const [i, r, other] of [
+    [0, ra, rb],
+    [1, rb, ra],
+  ] as const) {
+    const wanted = 4 * Math.PI * r * r - 2 * Math.PI * r * cap(r, other);
+    near(areas[i]!, wanted, 0.015 * wanted);
+  }
+  // A sphere inside another has none.
+  const inner = { ...points, x: Float64Array.of(0, 0.1, 50), y: new Float64Array(3) };
+  inner.z = new Float64Array(3);
+  assert.equal(
+    solventAreas({ points: inner, members, radii: Float64Array.of(3, 1, 1) }, [1])[0],
+    0,
+  );
+});
+
+test("tangent spheres touch all four, coplanar centres included", () => {
+  const next = random(7);
+  let found = 0;
+  for (let trial = 0; trial < 500; trial++) {
+    const isFlat = trial % 5 === 0;
+    const spheres = [0, 1, 2, 3].map((): Sphere => {
+      const [x, y, z] = [5 * next(), 5 * next(), isFlat ? 1 : 5 * next()];
+      return { x, y, z, r: 1.5 + 0.3 * next() };
+    }) as [Sphere, Sphere, Sphere, Sphere];
+    for (const s of tangentSpheres(...spheres)) {
+      found++;
+      for (const one of spheres) near(gapTo(one, s.x, s.y, s.z), s.r, 1e-6 * (1 + Math.abs(s.r)));
+    }
+  }
+  assert.ok(found > 300, `${found} solutions`);
+});
+
+function areaAmong(a: Sphere, b: Sphere, others: readonly Sphere[]): number {
+  const neighbours = others
+    .map((sphere, id): Neighbour => ({ id, sphere, gap: gapTo(sphere, a.x, a.y, a.z) - a.r }))
+    .sort((p, q) => p.gap - q.gap);
+  return contactArea({ a, b, between: new Hyperboloid(a, b) }, neighbours);
+}
+
+test("the contact of two equal balls alone is the circle that a probe draws", () => {
+  const a = { x: 0, y: 0, z: 0, r: 1.7 };
+  const b = { x: 1, y: 2, z: 2, r: 1.7 };
+  const square = 3.1 ** 2 - 1.5 ** 2;
+  // A polygon with a side of 0.2, or of 5 degrees, inscribed in the circle.
+  const area = areaAmong(a, b, []);
+  assert.ok(area < Math.PI * square && area > 0.998 * Math.PI * square, `${area}`);
+});
+
+test("a ball beside takes half of the circle, one on each side all but a strip", () => {
+  const a = { x: 0, y: 0, z: -1.5, r: 1.7 };
+  const b = { x: 0, y: 0, z: 1.5, r: 1.7 };
+  const square = 3.1 ** 2 - 1.5 ** 2;
+  const radius = Math.sqrt(square);
+  // The bisecting plane of a and c cuts the contact's plane z = 0 along x = const.
+  const cut = (x: number) => ({ x: x + Math.sqrt(x * x + 1.5 ** 2), y: 0, z: 0, r: 1.7 });
+  const half = areaAmong(a, b, [cut(0)]);
+  near(half, (Math.PI * square) / 2, 0.03);
+  const [right, left] = [cut(0.5), cut(0.5)];
+  const strip = areaAmong(a, b, [right, { ...left, x: -left.x }]);
+  const segment = square * Math.acos(0.5 / radius) - 0.5 * Math.sqrt(square - 0.25);
+  near(strip, Math.PI * square - 2 * segment, 0.03);
+  // Four sides close a square that no probe reaches.
+  const [top, bottom] = [cut(0.5).x, -cut(0.5).x].map((y) => ({ x: 0, y, z: 0, r: 1.7 }));
+  near(areaAmong(a, b, [right, { ...left, x: -left.x }, top!, bottom!]), 1, 1e-6);
+  // And a ball between them leaves nothing.
+  assert.equal(areaAmong(a, b, [{ x: 0, y: 0, z: 0, r: 1.7 }]), 0);
+});
+
+test("clusters are the dense parts, numbered by their first node", () => {
+  const edges = { source: [] as number[], target: [] as number[] };
+  const join = (a: number, b: number) => {
+    edges.source.push(a, b);
+    edges.target.push(b, a);
+  };
+  // Two cliques, odd and even numbers, with one bridge; one node alone.
+  for (let i = 0; i < 10; i++) for (let j = i + 2; j < 10; j += 2) join(i, j);
+  join(0, 1);
+  const typed = { source: Int32Array.from(edges.source), target: Int32Array.from(edges.target) };
+  const clusters = clusterByFlow(11, typed);
+  assert.deepEqual([...clusters.ids], [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 2]);
+  assert.equal(clusters.count, 3);
+  assert.deepEqual([...clusterAgain(clusters, typed).ids], [0, 0, 1]);
+});
