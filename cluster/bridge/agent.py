@@ -45,6 +45,11 @@ CRASHES_MAX = 6
 # Exits after which starting again cannot help: told to end, usage, bad input, no scheduler for
 # longer than the daemon's grace time.
 FINAL_EXITS = (0, 64, 65, 69, 75, 130, 143)
+FINAL_STATES = ("ended", "unreachable", "needs-node")
+# More threads of one engine gain little; a daemon with a whole machine measures by itself.
+THREADS_MAX = 4
+# A reachable address answers within milliseconds.
+PROBE_SECONDS = 3.0
 NODE_MIN = (20, 20)
 PACKAGES_KEPT = 3
 PACKAGE_AGE_SECONDS = 86_400.0
@@ -196,34 +201,25 @@ class NodeAgent:
             self._heard = time.monotonic()
             return json.dumps(self._describe())
 
-    def probe(self, addresses: list[str], seconds: float) -> str:
-        """The addresses (HOST:PORT) that take a connection from this node, in the given order."""
-        found: list[str] = []
+    def missing(self, files_text: str) -> str:
+        """Digests of those files that this node has not."""
+        with self._change:
+            self._heard = time.monotonic()
+        with self._install_lock:
+            files = json.loads(files_text)
+            return json.dumps([file["digest"] for file in files if not self._is_present(file)])
 
-        def attempt(address: str) -> None:
-            host, _, port = address.rpartition(":")
-            try:
-                socket.create_connection((host.strip("[]"), int(port)), timeout=seconds).close()
-                found.append(address)
-            except (OSError, ValueError):
-                pass
-
-        threads = [threading.Thread(target=attempt, args=(each,)) for each in addresses]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return json.dumps([address for address in addresses if address in found])
-
-    def install(self, digest: str, piece: bytes, is_last: bool) -> str:
-        """The next piece of a missing file of the spec; the last one makes it count."""
+    def install(self, file_text: str, piece: bytes, is_last: bool) -> str:
+        """The next piece of a file; the last one makes it count."""
+        file = json.loads(file_text)
+        digest = file["digest"]
         with self._change:
             self._heard = time.monotonic()
         with self._install_lock:
             try:
-                self._write_piece(digest, piece)
+                self._write_piece(file, piece)
                 if is_last:
-                    self._finish_install(digest)
+                    self._finish_install(file)
             except Exception as thrown:
                 self._drop_part(digest)
                 return json.dumps({"error": f"{socket.gethostname()}: {thrown}"})
@@ -240,7 +236,7 @@ class NodeAgent:
         if child is not None:
             self._end(child, grace_seconds)
         with self._change:
-            self._change.wait_for(lambda: self._state == "ended", timeout=5.0)
+            self._change.wait_for(lambda: self._state in FINAL_STATES, timeout=5.0)
             return json.dumps(self._describe())
 
     def _describe(self) -> dict[str, Any]:
@@ -271,7 +267,7 @@ class NodeAgent:
             return ""
 
     def _set(self, state: str, reason: str = "") -> None:
-        if state == "ended":
+        if state in FINAL_STATES:
             # Whoever reads this may kill us at once.
             shutil.rmtree(self._folder, ignore_errors=True)
             try:
@@ -286,12 +282,6 @@ class NodeAgent:
 
     # ---- files ---------------------------------------------------------------------------------
 
-    def _file(self, digest: str) -> dict[str, Any]:
-        for file in self._spec["files"]:
-            if file["digest"] == digest:
-                return file
-        raise ValueError(f"nobody asked for the file {digest[:12]}")
-
     def _is_present(self, file: dict[str, Any]) -> bool:
         if file["kind"] == "package":
             return os.path.isfile(os.path.join(self._package_folder(file["digest"]), MAIN))
@@ -305,8 +295,8 @@ class NodeAgent:
     def _package_folder(self, digest: str) -> str:
         return os.path.join(self._cache, "packages", digest)
 
-    def _write_piece(self, digest: str, piece: bytes) -> None:
-        file = self._file(digest)
+    def _write_piece(self, file: dict[str, Any], piece: bytes) -> None:
+        digest = file["digest"]
         part = self._parts.get(digest)
         if part is None:
             free = shutil.disk_usage(self._folder).free
@@ -322,12 +312,13 @@ class NodeAgent:
         part[0].write(piece)
         part[1].update(piece)
 
-    def _finish_install(self, digest: str) -> None:
+    def _finish_install(self, file: dict[str, Any]) -> None:
+        digest = file["digest"]
         handle, sha256, path = self._parts[digest]
         handle.close()
-        if sha256.hexdigest() != digest:
+        # A model's files have digests of their own, which the daemon checks before it opens them.
+        if file["kind"] == "package" and sha256.hexdigest() != digest:
             raise ValueError(f"the file {digest[:12]} arrived with another digest")
-        file = self._file(digest)
         if file["kind"] == "package":
             self._install_package(digest, path)
         else:
@@ -388,15 +379,17 @@ class NodeAgent:
     def _serve(self) -> None:
         node = _find_node()
         if node is None:
-            self._set("needs-node", f"no Node {NODE_MIN[0]}.{NODE_MIN[1]} or newer")
-            self._idle(lambda: False)
-            return
+            return self._set("needs-node", f"no Node {NODE_MIN[0]}.{NODE_MIN[1]} or newer")
         if not self._idle(self._has_files):
             return
         crashes = 0
         while not self._is_stopping:
             started = time.monotonic()
-            code, exit_signal = self._run_once(node)
+            address = self._first_address()
+            if address is None:
+                tried = ", ".join(self._spec["addresses"])
+                return self._set("unreachable", f"from this node nothing answers at {tried}")
+            code, exit_signal = self._run_once(node, address)
             if self._is_stopping:
                 return self._set("ended", "stopped")
             how = exit_signal or f"exit code {code}"
@@ -432,7 +425,29 @@ class NodeAgent:
             self._set("needs-files", " ".join(digest[:12] for digest in missing))
         return not missing
 
-    def _command(self, node: str) -> list[str]:
+    def _first_address(self) -> str | None:
+        """The first address that takes a connection from here; empty where there are none."""
+        addresses = self._spec["addresses"]
+        found: set[str] = set()
+
+        def attempt(address: str) -> None:
+            host, _, port = address.rpartition(":")
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), PROBE_SECONDS).close()
+                found.add(address)
+            except (OSError, ValueError):
+                pass  # That is the answer.
+
+        threads = [threading.Thread(target=attempt, args=(each,)) for each in addresses]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if not addresses:
+            return ""
+        return next((address for address in addresses if address in found), None)
+
+    def _command(self, node: str, address: str) -> list[str]:
         folder = self._spec.get("packagePath") or ""
         for file in self._spec["files"]:
             if file["kind"] == "package":
@@ -441,13 +456,28 @@ class NodeAgent:
         main = os.path.join(folder, MAIN)
         if not os.path.isfile(main):
             raise OSError(f"{main} is not there; is {folder} on storage that all nodes share?")
-        values = {"{nodeAddress}": self._spec["nodeAddress"], "{folder}": self._folder}
+        values = {
+            "{nodeAddress}": self._spec["nodeAddress"],
+            "{folder}": self._folder,
+            "{address}": address,
+        }
         arguments = []
         for argument in self._spec["arguments"]:
+            if argument == "{layout}":
+                arguments.extend(self._layout())
+                continue
             for name, value in values.items():
                 argument = argument.replace(name, value)
             arguments.append(argument)
         return [node, main, *arguments]
+
+    def _layout(self) -> list[str]:
+        """Flags that keep a daemon within its CPUs, where those are not all the machine has."""
+        cpus = int(self._spec.get("cpus", 0))
+        if not 1 <= cpus < (os.cpu_count() or 1):
+            return []
+        threads = min(cpus, THREADS_MAX)
+        return ["--engines", str(cpus // threads), "--threads", str(threads)]
 
     def _environment(self) -> dict[str, str]:
         # Ray's own settings, its token among them, are none of the daemon's business.
@@ -460,14 +490,14 @@ class NodeAgent:
         kept["TMPDIR"] = self._folder
         return kept
 
-    def _run_once(self, node: str) -> tuple[int, str]:
+    def _run_once(self, node: str, address: str) -> tuple[int, str]:
         """One life of the daemon: its exit code and the name of the signal that ended it."""
         self._set("starting")
         self._line = ""
         # A group of its own, set by an interpreter of one thread: forking hooks are for others.
         launcher = "import os,sys; os.setpgid(0,0); os.execv(sys.argv[1], sys.argv[1:])"
         child = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", launcher, *self._command(node)],
+            [sys.executable, "-I", "-S", "-c", launcher, *self._command(node, address)],
             cwd=self._folder,
             env=self._environment(),
             stdin=subprocess.PIPE,

@@ -23,7 +23,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 NAMESPACE = "raysidue"
 PREFIX = "raysidue"
 # JSON leaves out what is empty.
-EMPTY_SPEC: dict[str, Any] = {"arguments": [], "environment": {}, "files": []}
+EMPTY_SPEC: dict[str, Any] = {"arguments": [], "environment": {}, "files": [], "addresses": []}
 # A node's worker process starts within a second or two; on a busy one it takes ten.
 CALL_SECONDS = 30.0
 # Files that no agent asked for any more are dropped from the object store.
@@ -76,8 +76,8 @@ class Operations:
             "findDaemons": self._find_daemons,
             "followDaemons": self._follow_daemons,
             "stopDaemon": self._stop_daemon,
-            "probeAddresses": self._probe_addresses,
             "requestResources": self._request_resources,
+            "missingFiles": self._missing_files,
             "holdsFile": self._holds_file,
             "installFile": self._install_file,
         }
@@ -233,14 +233,12 @@ class Operations:
         self._kill(name, handle)
         return self._status(name, status)
 
-    def _probe_addresses(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Which HOST:PORT take a connection from the daemon's node."""
-        handle = self._agent_of(request["name"])
-        seconds = float(request.get("seconds") or 3)
-        asked = handle.probe.remote(list(request["addresses"]), seconds)
-        return {"addresses": json.loads(ray.get(asked, timeout=seconds + CALL_SECONDS))}
-
     # ---- files ---------------------------------------------------------------------------------
+
+    def _missing_files(self, request: dict[str, Any]) -> dict[str, Any]:
+        handle = self._agent_of(request["name"])
+        asked = handle.missing.remote(json.dumps(request.get("files", [])))
+        return {"digests": json.loads(ray.get(asked, timeout=CALL_SECONDS))}
 
     def _holds_file(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"isHeld": request["digest"] in self._files}
@@ -262,7 +260,8 @@ class Operations:
 
     def _install_file(self, request: dict[str, Any]) -> dict[str, Any]:
         """Brings a file that was added to one daemon's node."""
-        digest = request["digest"]
+        file = request["file"]
+        digest = file["digest"]
         pieces = self._files.get(digest)
         if pieces is None:
             raise OperationError("try-again", f"the file {digest[:12]} is not held here any more")
@@ -270,7 +269,7 @@ class Operations:
         handle = self._agent_of(request["name"])
         for index, piece in enumerate(pieces):
             is_last = index == len(pieces) - 1
-            asked = handle.install.remote(digest, piece, is_last)
+            asked = handle.install.remote(json.dumps(file), piece, is_last)
             answer = json.loads(ray.get(asked, timeout=300.0))
             if "error" in answer:
                 raise OperationError("unavailable", answer["error"])

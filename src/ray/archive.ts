@@ -15,29 +15,40 @@ const FILE_BYTES_MAX = 64 * 1024 ** 3;
 export class Archive {
   readonly file: ShippedFile;
   readonly #entries: readonly TarEntry[];
+  #adding: Promise<void> | undefined;
 
   private constructor(entries: readonly TarEntry[], file: ShippedFile) {
     this.#entries = entries;
     this.file = file;
   }
 
-  /** Reads all entries once, for the digest. */
+  /** Reads all entries once, for the digest, unless a digest of what they contain is given. */
   static async of(
     entries: readonly TarEntry[],
-    what: Pick<ShippedFile, "kind" | "entries">,
+    what: Pick<ShippedFile, "kind" | "entries"> & { readonly digest?: string },
   ): Promise<Archive> {
     const sorted = [...entries].sort((a, b) => (a.name < b.name ? -1 : 1));
     const sizeBytes = tarBytes(sorted);
     if (sizeBytes > FILE_BYTES_MAX) {
       throw new RaysidueError("bad-input", `${sizeBytes} bytes are too many to ship to nodes`);
     }
+    if (what.digest !== undefined) {
+      return new Archive(sorted, { ...what, digest: what.digest, sizeBytes });
+    }
     const sha256 = createHash("sha256");
     for await (const piece of tarOf(sorted)) sha256.update(piece);
     return new Archive(sorted, { ...what, digest: sha256.digest("hex"), sizeBytes });
   }
 
-  /** Adds the archive to what the cluster holds, unless it is there. */
-  async addTo(cluster: RayCluster): Promise<void> {
+  /** Adds the archive to what the cluster holds, unless it is there. Calls at once share one. */
+  addTo(cluster: RayCluster): Promise<void> {
+    this.#adding ??= this.#add(cluster).finally(() => {
+      this.#adding = undefined;
+    });
+    return this.#adding;
+  }
+
+  async #add(cluster: RayCluster): Promise<void> {
     const { digest } = this.file;
     if (await cluster.holdsFile(digest)) return;
     let index = 0;

@@ -5,32 +5,37 @@
  * calls fail meanwhile ("try-again"), daemons do not notice.
  */
 import { messageOf, RaysidueError } from "../base/errors.ts";
-import type { DaemonSpec, KnownDaemon } from "../rpc/bridge-messages.ts";
+import type { DaemonSpec, KnownDaemon, ShippedFile } from "../rpc/bridge-messages.ts";
 import { BridgeConnection, type BridgeOptions } from "../rpc/bridge-service.ts";
-import {
-  type FilePiece,
-  PLACE_SECONDS,
-  PROBE_SECONDS,
-  type RayCluster,
-  type StartOptions,
-} from "./cluster.ts";
+import { type FilePiece, PLACE_SECONDS, type RayCluster, type StartOptions } from "./cluster.ts";
+
+export interface BridgeClusterOptions extends BridgeOptions {
+  /** What is to end with the connection. */
+  readonly onClosed?: () => Promise<void>;
+}
 
 export class BridgeCluster implements RayCluster {
   readonly description: string;
   readonly #bridge: BridgeConnection;
+  readonly #onClosed: (() => Promise<void>) | undefined;
 
-  private constructor(bridge: BridgeConnection, description: string) {
+  private constructor(
+    bridge: BridgeConnection,
+    description: string,
+    onClosed: (() => Promise<void>) | undefined,
+  ) {
     this.#bridge = bridge;
     this.description = description;
+    this.#onClosed = onClosed;
   }
 
   /** Throws RaysidueError "unavailable" where no bridge answers, "unauthenticated". */
-  static async connect(options: BridgeOptions): Promise<BridgeCluster> {
+  static async connect(options: BridgeClusterOptions): Promise<BridgeCluster> {
     const bridge = new BridgeConnection(options);
     try {
       const { rayVersion } = await bridge.hello();
       const description = `Ray ${rayVersion} through the bridge at ${options.address}`;
-      return new BridgeCluster(bridge, description);
+      return new BridgeCluster(bridge, description, options.onClosed);
     } catch (thrown) {
       bridge.close();
       if (thrown instanceof RaysidueError && thrown.code === "unauthenticated") throw thrown;
@@ -63,10 +68,6 @@ export class BridgeCluster implements RayCluster {
     return this.#bridge.stopDaemon(name, graceSeconds);
   }
 
-  probeAddresses(name: string, addresses: readonly string[]) {
-    return this.#bridge.probeAddresses(name, addresses, PROBE_SECONDS);
-  }
-
   requestResources(bundles: readonly Readonly<Record<string, number>>[]) {
     return this.#bridge.requestResources(bundles);
   }
@@ -79,11 +80,16 @@ export class BridgeCluster implements RayCluster {
     return this.#bridge.addPiece(piece);
   }
 
-  installFile(name: string, digest: string) {
-    return this.#bridge.installFile(name, digest);
+  missingFiles(name: string, files: readonly ShippedFile[]) {
+    return this.#bridge.missingFiles(name, files);
+  }
+
+  installFile(name: string, file: ShippedFile) {
+    return this.#bridge.installFile(name, file);
   }
 
   async close(): Promise<void> {
     this.#bridge.close();
+    await this.#onClosed?.();
   }
 }

@@ -10,18 +10,12 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { z } from "zod";
 import { RaysidueError } from "../base/errors.ts";
-import type { DaemonSpec, KnownDaemon } from "../rpc/bridge-messages.ts";
+import type { DaemonSpec, KnownDaemon, ShippedFile } from "../rpc/bridge-messages.ts";
 import type { SessionOptions } from "./client-handshake.ts";
 import { ClientSession } from "./client-session.ts";
+import { type FilePiece, PLACE_SECONDS, type RayCluster, type StartOptions } from "./cluster.ts";
 import {
-  type FilePiece,
-  PLACE_SECONDS,
-  PROBE_SECONDS,
-  type RayCluster,
-  type StartOptions,
-} from "./cluster.ts";
-import {
-  addressesSchema,
+  digestsSchema,
   emptySchema,
   heldSchema,
   nodesSchema,
@@ -80,11 +74,6 @@ export class ClientCluster implements RayCluster {
     return this.#call("stopDaemon", { name, graceSeconds }, statusSchema);
   }
 
-  async probeAddresses(name: string, addresses: readonly string[]) {
-    const request = { name, addresses, seconds: PROBE_SECONDS };
-    return (await this.#call("probeAddresses", request, addressesSchema)).addresses;
-  }
-
   async requestResources(bundles: readonly Readonly<Record<string, number>>[]) {
     const request = { bundles: bundles.map((resources) => ({ resources })) };
     await this.#call("requestResources", request, emptySchema);
@@ -98,8 +87,12 @@ export class ClientCluster implements RayCluster {
     await this.#call("addPiece", { digest, index, isLast }, emptySchema, data);
   }
 
-  async installFile(name: string, digest: string) {
-    await this.#call("installFile", { name, digest }, emptySchema);
+  async missingFiles(name: string, files: readonly ShippedFile[]) {
+    return (await this.#call("missingFiles", { name, files }, digestsSchema)).digests;
+  }
+
+  async installFile(name: string, file: ShippedFile) {
+    await this.#call("installFile", { name, file }, emptySchema);
   }
 
   async close(): Promise<void> {

@@ -5,7 +5,13 @@
  * (client-cluster.ts), the head's own. Invariant: whatever is started here is found again by its
  * fleet's name from any later connection, by either way.
  */
-import type { DaemonSpec, DaemonStatus, KnownDaemon, RayNode } from "../rpc/bridge-messages.ts";
+import type {
+  DaemonSpec,
+  DaemonStatus,
+  KnownDaemon,
+  RayNode,
+  ShippedFile,
+} from "../rpc/bridge-messages.ts";
 
 export interface StartOptions {
   /** End an agent of the same fleet, role and node first. */
@@ -36,25 +42,22 @@ export interface RayCluster {
   followDaemons(known: readonly KnownDaemon[], seconds: number): Promise<readonly DaemonStatus[]>;
   /** Ends a daemon and its agent, kindly for `graceSeconds`. */
   stopDaemon(name: string, graceSeconds: number): Promise<DaemonStatus>;
-  /** Which `HOST:PORT` take a connection from a daemon's node, in the given order. */
-  probeAddresses(name: string, addresses: readonly string[]): Promise<readonly string[]>;
   /** Replaces what is asked of Ray's autoscaler; none: nothing is. */
   requestResources(bundles: readonly Readonly<Record<string, number>>[]): Promise<void>;
   /** Whether a file is held in the cluster, ready to be installed on nodes. */
   holdsFile(digest: string): Promise<boolean>;
   /** Adds a file's next piece, in order. */
   addPiece(piece: FilePiece): Promise<void>;
-  /** Brings a held file to the node of a daemon that misses it. */
-  installFile(name: string, digest: string): Promise<void>;
+  /** Digests of those files that the node of a daemon has not. */
+  missingFiles(name: string, files: readonly ShippedFile[]): Promise<readonly string[]>;
+  /** Brings a held file to the node of a daemon. */
+  installFile(name: string, file: ShippedFile): Promise<void>;
   /** Ends the connection; daemons go on. */
   close(): Promise<void>;
 }
 
 /** Large enough to be worth a message, small enough for any gRPC limit on the way. */
 export const PIECE_BYTES = 8 * 1024 * 1024;
-
-/** How long connections to nodes are tried. A reachable one answers within milliseconds. */
-export const PROBE_SECONDS = 3;
 
 /** A node that is not full takes an agent within a second or two, a busy one within ten. */
 export const PLACE_SECONDS = 30;

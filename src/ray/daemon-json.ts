@@ -29,7 +29,16 @@ export const statusSchema = z.object({
   role: z.string(),
   nodeId: z.string(),
   version: z.number().default(0),
-  state: z.enum(["needs-node", "needs-files", "starting", "running", "backoff", "ended", "lost"]),
+  state: z.enum([
+    "needs-node",
+    "unreachable",
+    "needs-files",
+    "starting",
+    "running",
+    "backoff",
+    "ended",
+    "lost",
+  ]),
   reason: z.string().default(""),
   line: z.string().default(""),
   missing: z.array(z.string()).default([]),
@@ -45,7 +54,7 @@ export const statusSchema = z.object({
   niceness: z.number().default(0),
 });
 export const statusesSchema = z.object({ daemons: z.array(statusSchema).default([]) });
-export const addressesSchema = z.object({ addresses: z.array(z.string()).default([]) });
+export const digestsSchema = z.object({ digests: z.array(z.string()).default([]) });
 export const heldSchema = z.object({ isHeld: z.boolean().default(false) });
 export const emptySchema = z.object({});
 

@@ -27,7 +27,11 @@ export interface ShippedFile {
   readonly entries: readonly { readonly path: string; readonly sizeBytes: number }[];
 }
 
-/** A daemon as it is to run on one node. `{nodeAddress}` and `{folder}` are replaced there. */
+/**
+ * A daemon as it is to run on one node. In `arguments` are replaced there: `{nodeAddress}`,
+ * `{folder}` (temporary, ends with the daemon), `{address}` (the first of `addresses` to answer) and
+ * `{layout}` (flags that keep it within its CPUs, where the machine has more).
+ */
 export interface DaemonSpec {
   /** `[a-z0-9-]+`: whose daemon it is. */
   readonly fleet: string;
@@ -35,6 +39,8 @@ export interface DaemonSpec {
   readonly nodeId: string;
   readonly arguments: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
+  /** `HOST:PORT`, tried from the node before every start; none: nothing is tried. */
+  readonly addresses: readonly string[];
   /** Held of Ray's resources while the agent lives. */
   readonly cpus: number;
   readonly gpus: number;
@@ -47,6 +53,7 @@ export interface DaemonSpec {
 
 export type DaemonState =
   | "needs-node" // final: no Node that is new enough
+  | "unreachable" // final: none of the addresses answers from there
   | "needs-files"
   | "starting"
   | "running"

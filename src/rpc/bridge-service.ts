@@ -11,6 +11,7 @@ import type {
   DaemonStatus,
   KnownDaemon,
   RayNode,
+  ShippedFile,
 } from "./bridge-messages.ts";
 import { bearer, createClient } from "./channel.ts";
 import { BridgeClient, type DaemonStatus as WireStatus } from "./gen/raysidue/v1/bridge.ts";
@@ -76,8 +77,9 @@ export class BridgeConnection {
       ...spec,
       arguments: [...spec.arguments],
       environment: { ...spec.environment },
-      files: spec.files.map((file) => ({ ...file, entries: [...file.entries] })),
+      files: spec.files.map(encodeFile),
       pipPackages: [...spec.pipPackages],
+      addresses: [...spec.addresses],
     };
     const deadlineMs = timeoutSeconds * 1000 + ANSWER_MS;
     const request = { spec: wire, replace, timeoutSeconds };
@@ -107,16 +109,6 @@ export class BridgeConnection {
     );
   }
 
-  async probeAddresses(
-    name: string,
-    addresses: readonly string[],
-    seconds: number,
-  ): Promise<readonly string[]> {
-    const request = { name, addresses: [...addresses], seconds };
-    const deadlineMs = seconds * 1000 + 3 * ANSWER_MS;
-    return (await this.#call(this.#client.probeAddresses, request, deadlineMs)).addresses;
-  }
-
   async requestResources(bundles: readonly Readonly<Record<string, number>>[]): Promise<void> {
     const request = { bundles: bundles.map((resources) => ({ resources: { ...resources } })) };
     await this.#call(this.#client.requestResources, request, ANSWER_MS);
@@ -135,8 +127,13 @@ export class BridgeConnection {
     await this.#call(this.#client.addPiece, piece, 4 * ANSWER_MS);
   }
 
-  async installFile(name: string, digest: string): Promise<void> {
-    await this.#call(this.#client.installFile, { name, digest }, INSTALL_MS);
+  async missingFiles(name: string, files: readonly ShippedFile[]): Promise<readonly string[]> {
+    const request = { name, files: files.map(encodeFile) };
+    return (await this.#call(this.#client.missingFiles, request, 3 * ANSWER_MS)).digests;
+  }
+
+  async installFile(name: string, file: ShippedFile): Promise<void> {
+    await this.#call(this.#client.installFile, { name, file: encodeFile(file) }, INSTALL_MS);
   }
 
   close(): void {
@@ -165,6 +162,7 @@ export class BridgeConnection {
 
 const STATES: ReadonlySet<string> = new Set<DaemonState>([
   "needs-node",
+  "unreachable",
   "needs-files",
   "starting",
   "running",
@@ -172,6 +170,10 @@ const STATES: ReadonlySet<string> = new Set<DaemonState>([
   "ended",
   "lost",
 ]);
+
+function encodeFile(file: ShippedFile) {
+  return { ...file, entries: [...file.entries] };
+}
 
 function decodeStatus(wire: WireStatus): DaemonStatus {
   // A state of a newer bridge is nothing one can rely on.

@@ -59,8 +59,9 @@ export interface RayNode {
 }
 
 /**
- * A daemon as it is to run on one node. In `arguments`, {nodeAddress} and {folder} (a temporary
- * folder that ends with the daemon) are replaced there.
+ * A daemon as it is to run on one node. In `arguments` are replaced there: {nodeAddress}, {folder}
+ * (temporary, ends with the daemon), {address} (the first of `addresses` that answers) and {layout}
+ * (flags that keep it within its CPUs, where the machine has more).
  */
 export interface DaemonSpec {
   /** [a-z0-9-] */
@@ -78,6 +79,8 @@ export interface DaemonSpec {
   packagePath: string;
   /** for the agent's environment: where a node has no Node */
   pipPackages: string[];
+  /** HOST:PORT, tried from the node before every start */
+  addresses: string[];
 }
 
 export interface DaemonSpec_EnvironmentEntry {
@@ -120,8 +123,8 @@ export interface DaemonStatus {
   /** grows with every change */
   version: number;
   /**
-   * "needs-node", "needs-files", "starting", "running", "backoff", "ended" (final),
-   * "lost" (the agent does not answer)
+   * Final: "needs-node", "unreachable" (no address answers), "ended". Else: "needs-files",
+   * "starting", "running", "backoff", "lost" (the agent does not answer).
    */
   state: string;
   reason: string;
@@ -171,17 +174,6 @@ export interface StopDaemonRequest {
   graceSeconds: number;
 }
 
-export interface ProbeAddressesRequest {
-  name: string;
-  /** HOST:PORT */
-  addresses: string[];
-  seconds: number;
-}
-
-export interface ProbeAddressesReply {
-  addresses: string[];
-}
-
 export interface RequestResourcesRequest {
   bundles: ResourceBundle[];
 }
@@ -196,6 +188,15 @@ export interface ResourceBundle_ResourcesEntry {
 }
 
 export interface RequestResourcesReply {
+}
+
+export interface MissingFilesRequest {
+  name: string;
+  files: ShippedFile[];
+}
+
+export interface MissingFilesReply {
+  digests: string[];
 }
 
 export interface HoldsFileRequest {
@@ -218,7 +219,7 @@ export interface AddPieceReply {
 
 export interface InstallFileRequest {
   name: string;
-  digest: string;
+  file: ShippedFile | undefined;
 }
 
 export interface InstallFileReply {
@@ -532,6 +533,7 @@ function createBaseDaemonSpec(): DaemonSpec {
     files: [],
     packagePath: "",
     pipPackages: [],
+    addresses: [],
   };
 }
 
@@ -566,6 +568,9 @@ export const DaemonSpec: MessageFns<DaemonSpec> = {
     }
     for (const v of message.pipPackages) {
       writer.uint32(82).string(v!);
+    }
+    for (const v of message.addresses) {
+      writer.uint32(90).string(v!);
     }
     return writer;
   },
@@ -664,6 +669,14 @@ export const DaemonSpec: MessageFns<DaemonSpec> = {
             }
 
             message.pipPackages.push(reader.string());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.addresses.push(reader.string());
             continue;
           }
         }
@@ -1467,120 +1480,6 @@ export const StopDaemonRequest: MessageFns<StopDaemonRequest> = {
   },
 };
 
-function createBaseProbeAddressesRequest(): ProbeAddressesRequest {
-  return { name: "", addresses: [], seconds: 0 };
-}
-
-export const ProbeAddressesRequest: MessageFns<ProbeAddressesRequest> = {
-  encode(message: ProbeAddressesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== "") {
-      writer.uint32(10).string(message.name);
-    }
-    for (const v of message.addresses) {
-      writer.uint32(18).string(v!);
-    }
-    if (message.seconds !== 0) {
-      writer.uint32(25).double(message.seconds);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): ProbeAddressesRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseProbeAddressesRequest();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.name = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.addresses.push(reader.string());
-            continue;
-          }
-          case 3: {
-            if (tag !== 25) {
-              break;
-            }
-
-            message.seconds = reader.double();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseProbeAddressesReply(): ProbeAddressesReply {
-  return { addresses: [] };
-}
-
-export const ProbeAddressesReply: MessageFns<ProbeAddressesReply> = {
-  encode(message: ProbeAddressesReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.addresses) {
-      writer.uint32(10).string(v!);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): ProbeAddressesReply {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseProbeAddressesReply();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.addresses.push(reader.string());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
 function createBaseRequestResourcesRequest(): RequestResourcesRequest {
   return { bundles: [] };
 }
@@ -1755,6 +1654,109 @@ export const RequestResourcesReply: MessageFns<RequestResourcesReply> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseMissingFilesRequest(): MissingFilesRequest {
+  return { name: "", files: [] };
+}
+
+export const MissingFilesRequest: MessageFns<MissingFilesRequest> = {
+  encode(message: MissingFilesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    for (const v of message.files) {
+      ShippedFile.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MissingFilesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMissingFilesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.files.push(ShippedFile.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseMissingFilesReply(): MissingFilesReply {
+  return { digests: [] };
+}
+
+export const MissingFilesReply: MessageFns<MissingFilesReply> = {
+  encode(message: MissingFilesReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.digests) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MissingFilesReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMissingFilesReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.digests.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1975,7 +1977,7 @@ export const AddPieceReply: MessageFns<AddPieceReply> = {
 };
 
 function createBaseInstallFileRequest(): InstallFileRequest {
-  return { name: "", digest: "" };
+  return { name: "", file: undefined };
 }
 
 export const InstallFileRequest: MessageFns<InstallFileRequest> = {
@@ -1983,8 +1985,8 @@ export const InstallFileRequest: MessageFns<InstallFileRequest> = {
     if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
-    if (message.digest !== "") {
-      writer.uint32(18).string(message.digest);
+    if (message.file !== undefined) {
+      ShippedFile.encode(message.file, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -2015,7 +2017,7 @@ export const InstallFileRequest: MessageFns<InstallFileRequest> = {
               break;
             }
 
-            message.digest = reader.string();
+            message.file = ShippedFile.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -2124,17 +2126,6 @@ export const BridgeService = {
     responseSerialize: (value: DaemonStatus): Buffer => Buffer.from(DaemonStatus.encode(value).finish()),
     responseDeserialize: (value: Buffer): DaemonStatus => DaemonStatus.decode(value),
   },
-  /** Which addresses take a TCP connection from a daemon's node. */
-  probeAddresses: {
-    path: "/raysidue.v1.Bridge/ProbeAddresses" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: ProbeAddressesRequest): Buffer =>
-      Buffer.from(ProbeAddressesRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): ProbeAddressesRequest => ProbeAddressesRequest.decode(value),
-    responseSerialize: (value: ProbeAddressesReply): Buffer => Buffer.from(ProbeAddressesReply.encode(value).finish()),
-    responseDeserialize: (value: Buffer): ProbeAddressesReply => ProbeAddressesReply.decode(value),
-  },
   /** Replaces what this fleet asks of Ray's autoscaler; no bundles: nothing. */
   requestResources: {
     path: "/raysidue.v1.Bridge/RequestResources" as const,
@@ -2146,6 +2137,16 @@ export const BridgeService = {
     responseSerialize: (value: RequestResourcesReply): Buffer =>
       Buffer.from(RequestResourcesReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): RequestResourcesReply => RequestResourcesReply.decode(value),
+  },
+  /** Which of some files are missing on a daemon's node. */
+  missingFiles: {
+    path: "/raysidue.v1.Bridge/MissingFiles" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: MissingFilesRequest): Buffer => Buffer.from(MissingFilesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): MissingFilesRequest => MissingFilesRequest.decode(value),
+    responseSerialize: (value: MissingFilesReply): Buffer => Buffer.from(MissingFilesReply.encode(value).finish()),
+    responseDeserialize: (value: Buffer): MissingFilesReply => MissingFilesReply.decode(value),
   },
   holdsFile: {
     path: "/raysidue.v1.Bridge/HoldsFile" as const,
@@ -2187,10 +2188,10 @@ export interface BridgeServer extends UntypedServiceImplementation {
   /** Answers when a daemon's status is another than the caller knows, or after `seconds`. */
   followDaemons: handleUnaryCall<FollowDaemonsRequest, DaemonStatuses>;
   stopDaemon: handleUnaryCall<StopDaemonRequest, DaemonStatus>;
-  /** Which addresses take a TCP connection from a daemon's node. */
-  probeAddresses: handleUnaryCall<ProbeAddressesRequest, ProbeAddressesReply>;
   /** Replaces what this fleet asks of Ray's autoscaler; no bundles: nothing. */
   requestResources: handleUnaryCall<RequestResourcesRequest, RequestResourcesReply>;
+  /** Which of some files are missing on a daemon's node. */
+  missingFiles: handleUnaryCall<MissingFilesRequest, MissingFilesReply>;
   holdsFile: handleUnaryCall<HoldsFileRequest, HoldsFileReply>;
   /** One piece of a file, at most 16 MiB; pieces come in order. */
   addPiece: handleUnaryCall<AddPieceRequest, AddPieceReply>;
@@ -2288,22 +2289,6 @@ export interface BridgeClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DaemonStatus) => void,
   ): ClientUnaryCall;
-  /** Which addresses take a TCP connection from a daemon's node. */
-  probeAddresses(
-    request: ProbeAddressesRequest,
-    callback: (error: ServiceError | null, response: ProbeAddressesReply) => void,
-  ): ClientUnaryCall;
-  probeAddresses(
-    request: ProbeAddressesRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ProbeAddressesReply) => void,
-  ): ClientUnaryCall;
-  probeAddresses(
-    request: ProbeAddressesRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ProbeAddressesReply) => void,
-  ): ClientUnaryCall;
   /** Replaces what this fleet asks of Ray's autoscaler; no bundles: nothing. */
   requestResources(
     request: RequestResourcesRequest,
@@ -2319,6 +2304,22 @@ export interface BridgeClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RequestResourcesReply) => void,
+  ): ClientUnaryCall;
+  /** Which of some files are missing on a daemon's node. */
+  missingFiles(
+    request: MissingFilesRequest,
+    callback: (error: ServiceError | null, response: MissingFilesReply) => void,
+  ): ClientUnaryCall;
+  missingFiles(
+    request: MissingFilesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: MissingFilesReply) => void,
+  ): ClientUnaryCall;
+  missingFiles(
+    request: MissingFilesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: MissingFilesReply) => void,
   ): ClientUnaryCall;
   holdsFile(
     request: HoldsFileRequest,

@@ -1,0 +1,189 @@
+/**
+ * One worker daemon on every node of a Ray cluster, for as long as the fleet is open.
+ *
+ * Owns: which nodes have a daemon. Nodes that join get one, nodes that leave are forgotten, daemons
+ * that end are started again with back-off. Invariant: after `close` no agent of the fleet is left.
+ * Deliberately not here: work, and who is alive in its sense (the scheduler's heartbeats say that).
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { Deferred } from "../base/deferred.ts";
+import { isRetryable, messageOf, RaysidueError } from "../base/errors.ts";
+import type { DaemonStatus, RayNode } from "../rpc/bridge-messages.ts";
+import type { RayCluster } from "./cluster.ts";
+import { DaemonBoard } from "./daemon-board.ts";
+import {
+  daemonName,
+  type StartDaemon,
+  type Supplies,
+  startDaemon,
+  UnreachableError,
+} from "./daemon-start.ts";
+
+export interface WorkerFleetOptions {
+  readonly cluster: RayCluster;
+  /** `[a-z0-9-]+` */
+  readonly fleet: string;
+  readonly supplies: Supplies;
+  readonly arguments: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** The scheduler's, `HOST:PORT`, as nodes may reach it. */
+  readonly addresses: readonly string[];
+  /** Of each node; absent: all it has. */
+  readonly cpus?: number | undefined;
+  readonly gpus?: number | undefined;
+  readonly workersMax?: number | undefined;
+  /** Told what a person should read. */
+  readonly onNotice: (text: string) => void;
+}
+
+/** Ray's table of nodes is cheap to read, and a node that joins should work soon. */
+const NODES_MS = 1000;
+const BACKOFF_FIRST_MS = 1000;
+const BACKOFF_MAX_MS = 30_000;
+/** A daemon that was told to end closes its engines within this time. */
+const STOP_SECONDS = 0;
+
+export class WorkerFleet {
+  readonly #options: WorkerFleetOptions;
+  readonly #board: DaemonBoard;
+  readonly #members = new Map<string, Promise<void>>();
+  readonly #first = new Deferred<void>();
+  readonly #stop = new AbortController();
+  #watching: Promise<void> | undefined;
+  #failures = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: WorkerFleetOptions) {
+    this.#options = options;
+    this.#board = new DaemonBoard(options.cluster, options.onNotice);
+  }
+
+  /**
+   * Resolves when the first daemon runs; the others follow. Throws UnreachableError where no node
+   * reaches the scheduler, and the first failure where every node failed.
+   */
+  async start(): Promise<void> {
+    const nodes = await this.#liveNodes();
+    if (nodes.length === 0) {
+      throw new RaysidueError("try-again", "the Ray cluster has no node with a free CPU yet");
+    }
+    this.#watching = this.#watch(nodes);
+    try {
+      await this.#first.promise;
+    } catch (thrown) {
+      await this.close();
+      throw thrown;
+    }
+  }
+
+  get statuses(): readonly DaemonStatus[] {
+    return this.#board.all;
+  }
+
+  /** Ends every daemon and agent of the fleet. Repeated calls share one promise. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#stop.abort();
+    this.#first.reject(new RaysidueError("cancelled", "the fleet was closed while it started"));
+    await this.#board.close();
+    await this.#watching;
+    await Promise.all(this.#members.values());
+    await stopFleet(this.#options.cluster, this.#options.fleet);
+  }
+
+  async #liveNodes(): Promise<readonly RayNode[]> {
+    const nodes = await this.#options.cluster.nodes();
+    const wanted = this.#options.cpus ?? 1;
+    const fit = nodes.filter(({ isAlive, cpus }) => isAlive && cpus >= wanted);
+    return fit.slice(0, this.#options.workersMax ?? fit.length);
+  }
+
+  async #watch(initial: readonly RayNode[]): Promise<void> {
+    let nodes = initial;
+    while (!this.#stop.signal.aborted) {
+      for (const node of nodes) {
+        if (this.#members.has(node.nodeId)) continue;
+        const member = this.#keep(node).finally(() => this.#members.delete(node.nodeId));
+        this.#members.set(node.nodeId, member);
+      }
+      await this.#pause(NODES_MS);
+      // Out of reach: the board says so.
+      nodes = await this.#liveNodes().catch(() => nodes);
+    }
+  }
+
+  /** One node's daemon, from its first start until the node or the fleet is gone. */
+  async #keep(node: RayNode): Promise<void> {
+    let backoffMs = BACKOFF_FIRST_MS;
+    while (!this.#stop.signal.aborted) {
+      const start = this.#startOf(node);
+      try {
+        const { version } = await startDaemon(start);
+        this.#first.resolve();
+        backoffMs = BACKOFF_FIRST_MS;
+        const last = await this.#board.when(
+          daemonName(start),
+          (status) =>
+            status.version !== version && (status.state === "ended" || status.state === "lost"),
+        );
+        if (last !== undefined) this.#say(node, `${last.state}: ${last.reason}`);
+      } catch (thrown) {
+        if (this.#stop.signal.aborted) return;
+        this.#fail(node, thrown);
+      }
+      this.#board.remove(daemonName(start));
+      await this.#pause(backoffMs);
+      backoffMs = Math.min(BACKOFF_MAX_MS, backoffMs * 2);
+      const isThere = await this.#liveNodes()
+        .then((nodes) => nodes.some(({ nodeId }) => nodeId === node.nodeId))
+        .catch(() => true);
+      if (!isThere) return;
+    }
+  }
+
+  #fail(node: RayNode, thrown: unknown): void {
+    this.#failures++;
+    const isHopeless = !isRetryable(thrown) && this.#failures >= this.#members.size;
+    if (thrown instanceof UnreachableError || isHopeless) this.#first.reject(thrown);
+    this.#say(node, messageOf(thrown));
+  }
+
+  #say(node: RayNode, text: string): void {
+    if (!this.#stop.signal.aborted)
+      this.#options.onNotice(`${node.hostname} (${node.address}): ${text}`);
+  }
+
+  #startOf(node: RayNode): StartDaemon {
+    const { cluster, fleet, supplies, environment, addresses, cpus, gpus } = this.#options;
+    return {
+      cluster,
+      board: this.#board,
+      supplies,
+      node,
+      spec: {
+        fleet,
+        role: "worker",
+        arguments: this.#options.arguments,
+        environment,
+        addresses,
+        cpus: cpus ?? node.cpus,
+        gpus: gpus ?? node.gpus,
+      },
+    };
+  }
+
+  #pause(ms: number): Promise<void> {
+    return delay(ms, undefined, { signal: this.#stop.signal }).catch(() => {});
+  }
+}
+
+/** Ends every daemon and agent of a fleet; returns how many there were. */
+export async function stopFleet(cluster: RayCluster, fleet: string): Promise<number> {
+  const found = await cluster.findDaemons(fleet);
+  await Promise.all(found.map(({ name }) => cluster.stopDaemon(name, STOP_SECONDS)));
+  return found.length;
+}
