@@ -78,6 +78,7 @@ export async function embed(session: Session, options: EmbedOptions): Promise<Em
     parameters: target.space.parameters,
     format: options.format ?? "parquet",
   });
+  session.provide(target.model);
   return await new EmbedJob(session, options, target).run(folder, startedAt);
 }
 

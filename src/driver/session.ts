@@ -1,19 +1,25 @@
 /**
- * A session: a connection to a fleet, embedded on this machine or at an address.
+ * A session: a connection to a fleet, embedded on this machine, on a cluster, or at an address.
  *
- * Owns: finding the scheduler, the token, and the embedded fleet's life. Invariant: an embedded
- * fleet starts at the first need of it (a run whose results are all known starts nothing) and ends
- * with the session.
+ * Owns: finding the scheduler, the token, and the life of a fleet that is the session's own (an
+ * embedded one, or one on a cluster). Invariant: such a fleet starts at the first need of it (a run
+ * whose results are all known starts nothing) and ends with the session.
  */
 import { RaysidueError } from "../base/errors.ts";
+import type { LocatedModel } from "../model/locate.ts";
+import { type ClusterAddress, parseClusterAddress } from "../ray/open-cluster.ts";
 import type { SchedulerStatus } from "../rpc/messages.ts";
 import { SchedulerConnection } from "../rpc/scheduler-service.ts";
 import { parseAddress } from "./address.ts";
 import { EmbeddedFleet, type EmbeddedOptions } from "./embedded.ts";
-import { userToken } from "./token.ts";
+import type { RayFleetOptions } from "./ray-fleet.ts";
+import { findToken, userToken } from "./token.ts";
 
-export interface ConnectOptions extends EmbeddedOptions {
-  /** `grpc://HOST:PORT` of a running scheduler. Absent: a fleet embedded on this machine. */
+export interface ConnectOptions extends EmbeddedOptions, RayFleetOptions {
+  /**
+   * `grpc://HOST:PORT` of a running scheduler; `ray://`, `bridge://` or `http://HOST:8265` of a Ray
+   * cluster, where a fleet is brought up. Absent: a fleet embedded on this machine.
+   */
   readonly address?: string;
   /** Absent: `RAYSIDUE_TOKEN`, then this user's token file. Embedded fleets make their own. */
   readonly token?: string;
@@ -22,19 +28,37 @@ export interface ConnectOptions extends EmbeddedOptions {
 /** A scheduler that does not answer within this time is reported, not waited for. */
 const ANSWER_MS = 5000;
 
+/** A fleet that ends with its session. */
+interface OwnFleet {
+  readonly address: string;
+  readonly token: string;
+  readonly broken: Promise<never>;
+  close(): Promise<void>;
+}
+
 export class Session {
   readonly #options: ConnectOptions;
+  readonly #cluster: ClusterAddress | undefined;
+  readonly #models: LocatedModel[] = [];
   #connection: Promise<SchedulerConnection> | undefined;
-  #fleet: EmbeddedFleet | undefined;
+  #fleet: OwnFleet | undefined;
   #token = "";
   #closing: Promise<void> | undefined;
 
   constructor(options: ConnectOptions) {
     this.#options = options;
+    this.#cluster =
+      options.address === undefined ? undefined : parseClusterAddress(options.address);
   }
 
+  /** Whether the fleet is this session's own: it starts at the first need and ends with it. */
   get isEmbedded(): boolean {
-    return this.#options.address === undefined;
+    return this.#options.address === undefined || this.#cluster !== undefined;
+  }
+
+  /** Makes a model known that a run is going to need: a fleet on a cluster is given its files. */
+  provide(model: LocatedModel): void {
+    this.#models.push(model);
   }
 
   /** The token of the fleet, once connected. */
@@ -64,12 +88,12 @@ export class Session {
     return (await this.connection()).cancelRun(runId, reason);
   }
 
-  /** Rejects when the embedded fleet breaks; never settles for a fleet at an address. */
+  /** Rejects when a fleet of ours breaks; never settles for a scheduler at an address. */
   get broken(): Promise<never> {
     return this.#fleet?.broken ?? new Promise<never>(() => {});
   }
 
-  /** Ends the connection and the embedded fleet. Repeated calls share one promise. */
+  /** Ends the connection and a fleet of ours. Repeated calls share one promise. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -81,8 +105,8 @@ export class Session {
 
   async #connect(): Promise<SchedulerConnection> {
     const { address, token } = this.#options;
-    if (address === undefined) {
-      this.#fleet = await EmbeddedFleet.start(this.#options);
+    if (address === undefined || this.#cluster !== undefined) {
+      this.#fleet = await this.#startFleet(this.#cluster);
       this.#token = this.#fleet.token;
       return new SchedulerConnection(this.#fleet.address, this.#token);
     }
@@ -96,6 +120,18 @@ export class Session {
       connection.close();
       throw explain(thrown, address);
     }
+  }
+
+  async #startFleet(cluster: ClusterAddress | undefined): Promise<OwnFleet> {
+    if (cluster === undefined) return EmbeddedFleet.start(this.#options);
+    // What only clusters need is loaded for them only.
+    const { RayFleet } = await import("./ray-fleet.ts");
+    return RayFleet.start({
+      address: cluster,
+      userToken: this.#options.token ?? (await findToken()),
+      models: this.#models,
+      options: this.#options,
+    });
   }
 
   async #close(): Promise<void> {

@@ -51,7 +51,10 @@ export async function userTokenOrNew(
   return userToken(environment);
 }
 
-async function findToken(environment: NodeJS.ProcessEnv): Promise<string | undefined> {
+/** The token there is, or undefined. Throws RaysidueError where the file cannot be read. */
+export async function findToken(
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<string | undefined> {
   const given = environment.RAYSIDUE_TOKEN;
   if (given !== undefined && given !== "") return given;
   try {
