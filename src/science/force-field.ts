@@ -115,6 +115,9 @@ function parseRows(text: string): Map<string, Row> {
 const residueRows = new Map(
   Object.entries(SIDE_CHAINS).map(([name, side]) => [name, parseRows(`${BACKBONE} ${side}`)]),
 );
+const heavyAtoms = new Map(
+  [...residueRows].map(([name, rows]) => [name, new Set(rows.keys()) as ReadonlySet<string>]),
+);
 const variantRows = VARIANTS.map((variant) => parseRows(variant.changes));
 
 const NOTHING: AtomParameters = { charge: 0, epsilon: 0, sigma: 0, epsilon14: 0, sigma14: 0 };
@@ -137,4 +140,9 @@ export function atomParameters(
   const atomClass = change?.[0] || row[0];
   const [epsilon, sigma, epsilon14, sigma14] = CLASSES[atomClass]!;
   return { charge: change?.[1] ?? row[1], epsilon, sigma, epsilon14, sigma14 };
+}
+
+/** Names of the heavy atoms of an amino acid without OXT; undefined for anything else. */
+export function heavyAtomsOf(residueName: string): ReadonlySet<string> | undefined {
+  return heavyAtoms.get(residueName);
 }
