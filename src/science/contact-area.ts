@@ -37,6 +37,8 @@ export const REACH = 1.9;
 const RESOLUTION: Resolution = { step: 0.2, projections: 5 };
 /** Neighbours of a contact smaller than a step are at most this much farther from it, angstrom. */
 const NEAR = 1;
+/** Centres of balls that barely leave one another, angstrom: the surface between is a needle. */
+const WITHIN = 1e-6;
 
 /**
  * The area, square angstrom, from all neighbours whose gap to both balls is below `2 * REACH`, in
@@ -45,6 +47,9 @@ const NEAR = 1;
  * circle, which for a contact that no probe reaches is drawn around the corners.
  */
 export function contactArea(pair: Pair, candidates: readonly Neighbour[]): number {
+  const { a, b } = pair;
+  // One ball within the other: nothing is equally far from both.
+  if (gapTo(a, b.x, b.y, b.z) + a.r <= Math.abs(a.r - b.r) + WITHIN) return 0;
   const { contours, hidden } = cutRoughly(pair, candidates);
   if (contours.length === 0 && hidden === undefined) return 0;
   const { corners, bounding, isOpen } = sidesOf(pair, candidates, { contours, hidden });

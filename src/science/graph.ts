@@ -83,6 +83,8 @@ export interface PoseGraph {
 
 /** Energies between which 98 % of the training set's edges lie, kcal/mol. */
 const USUAL_ENERGIES = [-0.17884573325514794, 3.8368936753273264] as const;
+/** Antibody and antigen atoms closer than this are one atom twice, angstrom. */
+const DISTANCE_MIN = 0.01;
 /** A pose with more unusual edges than this is flagged. */
 export const CLASH_FRACTION_MAX = 0.05;
 
@@ -103,8 +105,9 @@ export function buildGraph(
     contactArea,
     orientation: orientations.of(of),
   });
-  const clusters0 = clusterByFlow(contacts.nodeAtoms.length, contacts.internal);
   const between = edges(contacts.interface, interfaceAreas);
+  checkDistances(complex, contacts, between);
+  const clusters0 = clusterByFlow(contacts.nodeAtoms.length, contacts.internal);
   const [low, high] = USUAL_ENERGIES;
   const unusual = between.vanDerWaals.filter((energy) => {
     // Stored as float32 by the original before it compares.
@@ -141,6 +144,19 @@ function checkLengths(complex: PreparedComplex, given: Annotations, options: Gra
     const text = `${given.regions.length} labels for ${complex.antibodyCount} antibody residues`;
     throw new RaysidueError("bad-input", `${complex.where}: ${text}`);
   }
+}
+
+/** Energies of atoms at one place are infinite, and so would the score be. */
+function checkDistances(complex: PreparedComplex, { nodeAtoms }: ContactGraph, e: PoseEdges): void {
+  const edge = e.distance.findIndex((distance) => distance < DISTANCE_MIN);
+  if (edge < 0) return;
+  const [a, b] = [e.source[edge]!, e.target[edge]!].map((node) => {
+    const atom = nodeAtoms[node]!;
+    const { source, name } = complex.residues[complex.atomResidues[atom]!]!;
+    return `${complex.atomNames[atom]} of ${name} ${source.chain}${source.number}`;
+  });
+  const text = `${a} and ${b} of ${complex.name} are at the same place; the pose is no model`;
+  throw new RaysidueError("bad-input", `${complex.where}: ${text}`);
 }
 
 function nodesOf(

@@ -58,7 +58,12 @@ function frameOf(complex: PreparedComplex, r: number): Float64Array | undefined 
   };
   const [alpha, carbon, nitrogen] = [find("CA"), find("C"), find("N")];
   if (alpha < 0 || carbon < 0 || nitrogen < 0) return undefined;
-  const place = (atom: number) => [complex.x[atom]!, complex.y[atom]!, complex.z[atom]!] as const;
+  // Single precision, as the original: far from the origin it turns frames by more than 1e-5.
+  const place = (atom: number): Vector => [
+    Math.fround(complex.x[atom]!),
+    Math.fround(complex.y[atom]!),
+    Math.fround(complex.z[atom]!),
+  ];
   const [ax, ay, az] = place(alpha);
   const e1 = unit(minus(place(carbon), [ax, ay, az]));
   const v2 = minus(place(nitrogen), [ax, ay, az]);

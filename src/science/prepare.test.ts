@@ -122,6 +122,25 @@ test("chains that are not there, or named twice, and chains that do not touch", 
   );
 });
 
+test("two atoms at one place are refused by name, two close ones are scored", async () => {
+  const { complex, annotations, truth } = await loadTruth("5E5M");
+  const [a, b] = [truth.nodes[0]![3] - 1, truth.nodes[1]![3] - 1];
+  const moved = (by: number) => {
+    const { x, y, z } = complex;
+    const put = (axis: Float64Array) => axis.map((v, i) => (i === b ? axis[a]! + by : v));
+    return { ...complex, x: put(x), y: put(y), z: put(z) };
+  };
+  rejects(
+    () => buildGraph(moved(0), annotations),
+    /:1: CB of PRO A25 and C of SER B33 of 5E5M are at the same place/,
+  );
+  const graph = buildGraph(moved(0.02), annotations);
+  for (const { contactArea, vanDerWaals } of [graph.interface, graph.internal]) {
+    assert.ok([...contactArea, ...vanDerWaals].every(Number.isFinite));
+  }
+  assert.ok(graph.clashFraction > 0.02);
+});
+
 test("scalars of another length are refused; centring moves nodes and nothing else", async () => {
   const { complex, annotations } = await loadTruth("5E5M");
   rejects(

@@ -9,7 +9,7 @@ import { loadTruth, TRUTH_NAMES, type Truth } from "./truth.fixture.ts";
 const RELATIVE = 1e-6;
 const BURIED = 1e-3;
 const AREA = 1e-4;
-const DIRECTION = 1e-5;
+const DIRECTION = 1e-6;
 
 function near(value: number, wanted: number, tolerance: number, what: string): void {
   assert.ok(Math.abs(value - wanted) <= tolerance, `${what}: ${value} instead of ${wanted}`);
