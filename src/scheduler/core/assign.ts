@@ -17,19 +17,36 @@ import {
 } from "./state.ts";
 import { OUT, QUEUED } from "./tasks.ts";
 
+/** So many devices are looked at whenever anything happens. */
+const FEW = 64;
+/** More of them so often; those whose credit came free just now always. */
+const LOOK_MS = 5;
+
 /** Hands out work to every device that has a free credit. */
 export function assignWork(core: Core, now: number): void {
   if (core.hungry.size === 0) return;
   let hasWork = false;
   for (const run of core.runs.values()) hasWork ||= hasQueuedWork(run);
   if (!hasWork) return;
-  for (const device of bySpeed(core)) {
+  for (const device of bySpeed(hungryNow(core, now))) {
     while (device.waiting === undefined && serve(core, device, now)) {}
   }
 }
 
-function bySpeed(core: Core): DeviceState[] {
-  const devices = [...core.hungry];
+/**
+ * Who may get work now. In a large fleet near its end thousands have a free credit that is better
+ * left free: looking at all of them at every event would cost more than it brings.
+ */
+function hungryNow(core: Core, now: number): DeviceState[] {
+  if (core.hungry.size > FEW && now - core.hungryCheckedAt < LOOK_MS) {
+    core.wakeAt = Math.min(core.wakeAt, core.hungryCheckedAt + LOOK_MS);
+    return [...core.fresh].filter((device) => core.hungry.has(device));
+  }
+  core.hungryCheckedAt = now;
+  return [...core.hungry];
+}
+
+function bySpeed(devices: DeviceState[]): DeviceState[] {
   if (devices.length === 1) return devices;
   const keyed = devices.map((device) => {
     let speed = 0;

@@ -69,6 +69,7 @@ export function measureBatch(core: Core, serving: Serving, now: number): Measure
 function taskCostMax({ run, model, speed }: Serving, room: number): number {
   // Somebody has to go on, whatever was predicted.
   if (run.leases.size === 0) return Number.POSITIVE_INFINITY;
+  if (SLOWER_MAX * speed >= run.fastest) return Number.POSITIVE_INFINITY;
   const takenByFaster = largestTakenAt(run, SLOWER_MAX * speed);
   const top = run.queue.bucketAtMost(BUCKET_COUNT - 1);
   if (top < 0 || run.tasks.costs[run.queue.peek(top)]! > takenByFaster) {

@@ -101,13 +101,25 @@ function ratesOf(speeds: Float64Array, count: number): Float64Array {
   let all = 0;
   for (const speed of speeds) all += speed;
   if (count > 1) {
-    const descending = speeds.slice().sort();
+    const fastest = fastestOf(speeds, count - 1);
     let sum = 0;
     for (let k = 0; k < count - 1; k++) {
-      sum += descending[descending.length - 1 - k]!;
+      sum += fastest[k]!;
       rates[k] = sum;
     }
   }
   rates[count - 1] = all;
   return rates;
+}
+
+/** The `count` highest speeds, descending. Fleets are large and `count` is small: no sorting. */
+function fastestOf(speeds: Float64Array, count: number): Float64Array {
+  const fastest = new Float64Array(count);
+  for (const speed of speeds) {
+    if (speed <= fastest[count - 1]!) continue;
+    let place = count - 1;
+    for (; place > 0 && fastest[place - 1]! < speed; place--) fastest[place] = fastest[place - 1]!;
+    fastest[place] = speed;
+  }
+  return fastest;
 }

@@ -8,7 +8,14 @@ import assert from "node:assert/strict";
 import { observe, predictSeconds, speedOf } from "./cost-model.ts";
 import type { Attempt, LeaseId, Task } from "./events.ts";
 import { type Blame, requeue } from "./requeue.ts";
-import type { Core, DeviceState, Lease, LeaseReason, Serving } from "./state.ts";
+import {
+  type Core,
+  type DeviceState,
+  type Lease,
+  type LeaseReason,
+  markHungry,
+  type Serving,
+} from "./state.ts";
 import { OUT, QUEUED } from "./tasks.ts";
 
 /** Closed leases remembered for late reports: some seconds of a large fleet. */
@@ -175,6 +182,7 @@ export function learn(
   run.speed += speed - serving.speed;
   if (!wasKnown) run.knownCount += 1;
   serving.speed = speed;
+  run.fastest = Math.max(run.fastest, speed);
   run.story.ran(serving.device.id, { ...observation, overhead: model.overhead, now });
 }
 
@@ -208,7 +216,7 @@ export function closeLease(core: Core, lease: Lease, closing: LeaseClosing): voi
     else device.idleSince = closing.now;
   } else assert(device.waiting === lease);
   device.waiting = undefined;
-  if (core.devices.has(device.id) && !device.worker.isDraining) core.hungry.add(device);
+  if (core.devices.has(device.id) && !device.worker.isDraining) markHungry(core, device);
   if (closing.isLost) rememberClosed(core, lease);
   if (run.outcome === undefined) {
     record(core, lease, closing);

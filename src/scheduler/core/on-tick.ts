@@ -63,8 +63,10 @@ function onOverdue(core: Core, lease: Lease, now: number): void {
 function recount(run: RunState): void {
   run.speed = 0;
   run.knownCount = 0;
+  run.fastest = 0;
   for (const { speed, model } of run.servings.values()) {
     run.speed += speed;
+    run.fastest = Math.max(run.fastest, speed);
     if (model.observationCount > 0) run.knownCount += 1;
   }
 }

@@ -13,6 +13,7 @@ import {
   type DeviceState,
   epochOf,
   type Lease,
+  markHungry,
   type Serving,
   type WorkerState,
 } from "./state.ts";
@@ -136,7 +137,7 @@ export function onEngineReady(
     run.servings.set(device.id, serving);
     run.story.readyAt(device.id, now);
   }
-  if (device.waiting === undefined && !worker.isDraining) core.hungry.add(device);
+  if (device.waiting === undefined && !worker.isDraining) markHungry(core, device);
   shareDevice(core, device, { run: run.id, now });
 }
 

@@ -20,6 +20,8 @@ export interface Core {
   readonly leases: Map<LeaseId, Lease>;
   /** Devices with a free credit. */
   readonly hungry: Set<DeviceState>;
+  /** Those of them whose credit came free in this step. */
+  readonly fresh: Set<DeviceState>;
   /** Who held the leases closed last, so that a late report can be recorded as stale. */
   readonly closed: Map<LeaseId, Lease>;
   /** Of the workers lost last. */
@@ -27,6 +29,9 @@ export interface Core {
   nextLease: number;
   /** Orders of the step that is under way. */
   commands: Command[];
+  /** When this step wants to be called again; infinity if it does not. */
+  wakeAt: number;
+  hungryCheckedAt: number;
   tailCheckedAt: number;
   sweptAt: number;
 }
@@ -151,6 +156,8 @@ export interface RunState {
   /** Sum of its known devices' speeds and their number. */
   speed: number;
   knownCount: number;
+  /** No known device of it is faster. */
+  fastest: number;
   /** Fleet time used, over weight: the run with the least is served next. */
   virtualSeconds: number;
   firstReadyAt: number | undefined;
@@ -165,10 +172,13 @@ export function createCore(options: Partial<CoreOptions> = {}): Core {
     runs: new Map(),
     leases: new Map(),
     hungry: new Set(),
+    fresh: new Set(),
     closed: new Map(),
     lifetimesMs: [],
     nextLease: 1,
     commands: [],
+    wakeAt: Number.POSITIVE_INFINITY,
+    hungryCheckedAt: Number.NEGATIVE_INFINITY,
     tailCheckedAt: Number.NEGATIVE_INFINITY,
     sweptAt: Number.NEGATIVE_INFINITY,
   };
@@ -215,6 +225,7 @@ export function createRun(
     openSquare: 0,
     speed: 0,
     knownCount: 0,
+    fastest: 0,
     virtualSeconds: 0,
     firstReadyAt: undefined,
     lastCommitAt: undefined,
@@ -223,6 +234,12 @@ export function createRun(
 
 export function createServing(device: DeviceState, run: RunState, costMax: number): Serving {
   return { device, run, costMax, model: createModel(), speed: 0 };
+}
+
+/** Notes that a device has a free credit. */
+export function markHungry(core: Core, device: DeviceState): void {
+  core.hungry.add(device);
+  core.fresh.add(device);
 }
 
 /** Whether the run has work that could be handed out now. */

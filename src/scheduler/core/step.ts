@@ -33,14 +33,17 @@ import { balanceTail } from "./tail.ts";
  */
 export function step(core: Core, event: Event, now: number): Command[] {
   core.commands = [];
+  core.wakeAt = Number.POSITIVE_INFINITY;
   if ("worker" in event) hear(core, event.worker, now);
   dispatch(core, event, now);
   sweep(core, now);
   endFinishedRuns(core, now);
   assignWork(core, now);
   balanceTail(core, now);
-  const { commands } = core;
+  const { commands, wakeAt } = core;
+  if (wakeAt !== Number.POSITIVE_INFINITY) commands.push({ type: "wakeAt", at: wakeAt });
   core.commands = [];
+  core.fresh.clear();
   return commands;
 }
 

@@ -23,18 +23,17 @@ const REFUSED_MAX = 8;
 /** An order to give back is answered within so many round trips, or something is wrong. */
 const ANSWER_TRIPS = 10;
 
-/** Moves work to idle devices. Asks to be woken while some remain idle. */
+/** Moves work to idle devices. Asks to be woken until the run's end. */
 export function balanceTail(core: Core, now: number): void {
   let isTail = false;
   for (const run of core.runs.values()) {
-    if (run.isInputEnded && run.openCost > 0 && run.queue.count === 0) {
-      if (run.groups.length === 0 && hasIdle(run)) isTail = true;
-    }
+    if (run.isInputEnded && run.openCost > 0 && run.queue.count === 0) isTail = true;
   }
   if (!isTail) return;
-  core.commands.push({ type: "wakeAt", at: now + LOOK_MS });
-  if (now - core.tailCheckedAt < LOOK_MS) return;
-  core.tailCheckedAt = now;
+  const dueAt = core.tailCheckedAt + LOOK_MS;
+  if (now >= dueAt) core.tailCheckedAt = now;
+  core.wakeAt = Math.min(core.wakeAt, core.tailCheckedAt + LOOK_MS);
+  if (now < dueAt) return;
   for (const run of [...core.runs.values()]) {
     if (run.isInputEnded && run.openCost > 0 && run.queue.count === 0) relieve(core, run, now);
   }
@@ -42,11 +41,6 @@ export function balanceTail(core: Core, now: number): void {
 
 function isIdle({ device }: Serving): boolean {
   return device.running === undefined && !device.worker.isDraining;
-}
-
-function hasIdle(run: RunState): boolean {
-  for (const serving of run.servings.values()) if (isIdle(serving)) return true;
-  return false;
 }
 
 interface Candidate {
