@@ -2,7 +2,7 @@
  * `raysidue embed`: sequences of FASTA files to vectors of a protein language model.
  */
 import { type Command, Option } from "@commander-js/extra-typings";
-import { EXIT_QUARANTINED, printJson, reportFailure } from "./exit.ts";
+import { EXIT_QUARANTINED, printJson } from "./exit.ts";
 import {
   collect,
   parseBytes,
@@ -58,7 +58,10 @@ function defineEmbed(program: Command) {
         .default("parquet" as const),
     )
     .option("-r, --recursive", "search folders below folders too")
-    .option("--address <url>", "a running scheduler, grpc://HOST:PORT (default: on this machine)")
+    .option(
+      "--address <url>",
+      "grpc:// of a scheduler, bridge:// or ray:// of a Ray cluster (default: this machine)",
+    )
     .option("--engines <n>", "engine processes on this machine (default: measured)", parseCount(1))
     .option("--threads <n>", "threads of each engine (default: measured)", parseCount(1))
     .option("--memory <size>", "memory that all engines together may use", parseBytes)
@@ -111,8 +114,7 @@ async function runEmbed(inputs: string[], flags: EmbedFlags): Promise<void> {
     else process.stdout.write(`${summary.outputFolder}\n`);
   } catch (thrown) {
     display[Symbol.dispose]();
-    reportFailure(thrown, { isJson: flags.json === true });
-    if (interrupt.exitCode !== undefined) process.exitCode = interrupt.exitCode;
+    interrupt.report(thrown, { isJson: flags.json === true });
   }
 }
 

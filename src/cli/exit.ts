@@ -25,9 +25,15 @@ export function exitCodeOf(thrown: unknown): number {
   return thrown instanceof RaysidueError ? EXIT_OF_CODE[thrown.code] : EXIT_OF_CODE.internal;
 }
 
+export interface FailureOptions {
+  readonly isJson: boolean;
+  /** Instead of the error's own. */
+  readonly exitCode?: number;
+}
+
 /** Prints what went wrong and sets the exit code. A bug of ours keeps its stack. */
-export function reportFailure(thrown: unknown, options: { readonly isJson: boolean }): void {
-  const exitCode = exitCodeOf(thrown);
+export function reportFailure(thrown: unknown, options: FailureOptions): void {
+  const exitCode = options.exitCode ?? exitCodeOf(thrown);
   process.exitCode = exitCode;
   const code = thrown instanceof RaysidueError ? thrown.code : "internal";
   if (code === "internal" && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`);

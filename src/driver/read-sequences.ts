@@ -68,7 +68,7 @@ class SequenceReader {
   async read(): Promise<ReadCounts> {
     const { inputs, isRecursive, signal, onRead, onInvalid } = this.#options;
     const openOptions = { recursive: isRecursive, extensions: FASTA_EXTENSIONS, kind: "FASTA" };
-    for await (const input of openInputs(inputs, openOptions)) {
+    for await (const input of openInputs(inputs, { ...openOptions, signal })) {
       this.#files++;
       for await (const records of readFasta(input.bytes, input.name)) {
         if (signal.aborted) throw new RaysidueError("cancelled", "interrupted while reading");

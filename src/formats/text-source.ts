@@ -9,7 +9,7 @@
 import { createReadStream, type Stats } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { pipeline, Readable } from "node:stream";
+import { addAbortSignal, pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { fromSystemError, messageOf, RaysidueError } from "../base/errors.ts";
 
@@ -32,6 +32,8 @@ export interface OpenOptions {
   readonly extensions: readonly string[];
   /** What to call such files in messages, e.g. `FASTA`. */
   readonly kind: string;
+  /** Ends reading at once, even where it waits for standard input. */
+  readonly signal?: AbortSignal;
 }
 
 /** Read and decompression buffers: large enough that the calls cost nothing beside the parsing. */
@@ -61,8 +63,11 @@ export async function* openInputs(
   }
   for (const { path, sizeBytes } of found) {
     const name = path === "-" ? "<stdin>" : path;
-    const raw = () =>
-      path === "-" ? process.stdin : createReadStream(path, { highWaterMark: READ_BYTES });
+    const raw = () => {
+      const source =
+        path === "-" ? process.stdin : createReadStream(path, { highWaterMark: READ_BYTES });
+      return options.signal === undefined ? source : addAbortSignal(options.signal, source);
+    };
     yield { name, bytes: plainText(raw, name), ...(sizeBytes === undefined ? {} : { sizeBytes }) };
   }
 }
@@ -78,6 +83,9 @@ async function statOf(path: string): Promise<Stats> {
 /** `fromSystemError` speaks of writing where permission is missing; here it is reading. */
 function cannotRead(thrown: unknown, path: string): RaysidueError {
   const errno = (thrown as NodeJS.ErrnoException | null)?.code;
+  if (errno === "ABORT_ERR") {
+    return new RaysidueError("cancelled", `${path}: interrupted while reading`, { cause: thrown });
+  }
   if (errno === "EACCES" || errno === "EPERM") {
     const text = `cannot read ${path}: permission denied; ask its owner for read access`;
     return new RaysidueError("bad-input", text, { cause: thrown });
