@@ -30,6 +30,9 @@ export const TINY_MODEL = join(REPOSITORY, "test", "data", "esm2-tiny");
 /** Longer than any run of these tests by far; a hanging command fails its test, not the whole. */
 const COMMAND_MS = 120_000;
 
+/** A daemon that is told to end does so well within this. */
+const STOP_MS = 10_000;
+
 export interface CommandOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
@@ -94,10 +97,16 @@ export class Command {
     process.kill(to === "group" ? -this.pid : this.pid, signal);
   }
 
-  /** Ends it with SIGTERM and waits. */
+  /** Ends it with SIGTERM, or SIGKILL where that does not help, and waits. */
   async stop(): Promise<Ended> {
-    if (this.isRunning) this.kill("SIGTERM");
-    return this.ended;
+    if (!this.isRunning) return this.ended;
+    this.kill("SIGTERM");
+    // A test that failed may have left it stopped.
+    this.kill("SIGCONT");
+    const force = setTimeout(() => this.kill("SIGKILL"), STOP_MS);
+    const ended = await this.ended;
+    clearTimeout(force);
+    return ended;
   }
 }
 
