@@ -8,6 +8,7 @@ import { Command as TypedCommand } from "@commander-js/extra-typings";
 import { type Command, CommanderError } from "commander";
 import { VERSION } from "../base/version.ts";
 import { addCacheCommand } from "./cache.ts";
+import { addClusterCommand } from "./cluster.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addEmbedCommand } from "./embed.ts";
 import { EXIT_OF_CODE, reportFailure } from "./exit.ts";
@@ -36,6 +37,7 @@ function createProgram(): Command {
   addSchedulerCommand(program);
   addWorkerCommand(program);
   addNodeCommand(program);
+  addClusterCommand(program);
   addRunCommand(program);
   addSimulateCommand(program);
   addDoctorCommand(program);

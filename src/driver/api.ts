@@ -26,8 +26,9 @@ export type { ConnectOptions, Session } from "./session.ts";
 export { TABLE_FORMATS, type TableFormat } from "./table-format.ts";
 
 /**
- * A session on a fleet: embedded on this machine, or at `address`. An embedded fleet starts with
- * the first run that needs it; a scheduler at an address must answer now, else RaysidueError.
+ * A session on a fleet: embedded on this machine, on a Ray cluster, or at `address`. A fleet that is
+ * the session's own starts with the first run that needs it; a scheduler at an address must answer
+ * now, else RaysidueError.
  */
 export async function connect(options: ConnectOptions = {}): Promise<Session> {
   // A misspelt device is told now, not by the log of a daemon that ends at its start.

@@ -88,8 +88,12 @@ async function addressTowards(host: string): Promise<string> {
   }
 }
 
-/** A scheduler on the head, as a daemon of the fleet; resolves with its `HOST:PORT`. */
-export async function startHeadScheduler(cluster: RayCluster, own: OwnFleet): Promise<string> {
+/** A scheduler on the head, as a daemon of the fleet; resolves with its `HOST:PORT`. Port 0: any. */
+export async function startHeadScheduler(
+  cluster: RayCluster,
+  own: OwnFleet,
+  port = 0,
+): Promise<string> {
   const head = (await cluster.nodes()).find(({ isHead, isAlive }) => isHead && isAlive);
   if (head === undefined) throw new RaysidueError("try-again", "the Ray cluster has no head");
   const board = new DaemonBoard(cluster, () => {});
@@ -103,7 +107,7 @@ export async function startHeadScheduler(cluster: RayCluster, own: OwnFleet): Pr
       spec: {
         fleet: own.fleet,
         role: "scheduler",
-        arguments: ["scheduler", "start", "--listen", "{nodeAddress}:0", "--with-parent"],
+        arguments: ["scheduler", "start", "--listen", `{nodeAddress}:${port}`, "--with-parent"],
         environment: { RAYSIDUE_TOKEN: own.token },
         addresses: [],
         cpus: 0,

@@ -47,6 +47,8 @@ export class WorkerFleet {
   readonly #options: WorkerFleetOptions;
   readonly #board: DaemonBoard;
   readonly #members = new Map<string, Promise<void>>();
+  /** Each node's first attempt. */
+  readonly #attempts = new Map<string, Promise<void>>();
   readonly #first = new Deferred<void>();
   readonly #stop = new AbortController();
   #watching: Promise<void> | undefined;
@@ -80,6 +82,20 @@ export class WorkerFleet {
     return this.#board.all;
   }
 
+  /** Resolves when every node that is a member now has a daemon that runs, or failed once. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#attempts.values());
+  }
+
+  /** Leaves the daemons as they are and watches them no more: `raysidue cluster up`. */
+  async leave(): Promise<void> {
+    this.#stop.abort();
+    await this.#board.close();
+    await this.#watching;
+    await Promise.all(this.#members.values());
+    this.#closing = Promise.resolve();
+  }
+
   /** Ends every daemon and agent of the fleet. Repeated calls share one promise. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -107,7 +123,9 @@ export class WorkerFleet {
     while (!this.#stop.signal.aborted) {
       for (const node of nodes) {
         if (this.#members.has(node.nodeId)) continue;
-        const member = this.#keep(node).finally(() => this.#members.delete(node.nodeId));
+        const attempt = new Deferred<void>();
+        this.#attempts.set(node.nodeId, attempt.promise);
+        const member = this.#keep(node, attempt).finally(() => this.#members.delete(node.nodeId));
         this.#members.set(node.nodeId, member);
       }
       await this.#pause(NODES_MS);
@@ -117,13 +135,14 @@ export class WorkerFleet {
   }
 
   /** One node's daemon, from its first start until the node or the fleet is gone. */
-  async #keep(node: RayNode): Promise<void> {
+  async #keep(node: RayNode, attempt: Deferred<void>): Promise<void> {
     let backoffMs = BACKOFF_FIRST_MS;
     while (!this.#stop.signal.aborted) {
       const start = this.#startOf(node);
       try {
         const { version } = await startDaemon(start);
         this.#first.resolve();
+        attempt.resolve();
         backoffMs = BACKOFF_FIRST_MS;
         const last = await this.#board.when(
           daemonName(start),
@@ -132,6 +151,7 @@ export class WorkerFleet {
         );
         if (last !== undefined) this.#say(node, `${last.state}: ${last.reason}`);
       } catch (thrown) {
+        attempt.resolve();
         if (this.#stop.signal.aborted) return;
         this.#fail(node, thrown);
       }

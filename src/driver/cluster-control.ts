@@ -1,0 +1,115 @@
+/**
+ * The fleet on a Ray cluster that outlives sessions: what `raysidue cluster` does.
+ *
+ * Owns: bringing the shared fleet up (scheduler on the head, a worker daemon a node), growing,
+ * shrinking and ending it. Invariant: after `down` nothing of raysidue is on the cluster but the
+ * nodes' caches. The shared fleet requires the user's token, so that any later session may join.
+ */
+import { RaysidueError } from "../base/errors.ts";
+import type { RayCluster } from "../ray/cluster.ts";
+import { Supplies } from "../ray/daemon-start.ts";
+import { openCluster, parseClusterAddress } from "../ray/open-cluster.ts";
+import { stopFleet } from "../ray/worker-fleet.ts";
+import type { DaemonStatus, RayNode } from "../rpc/bridge-messages.ts";
+import { DEFAULT_PORT } from "./address.ts";
+import { type RayFleetOptions, workerFleet } from "./ray-fleet.ts";
+import { SHARED_FLEET, startHeadScheduler } from "./ray-scheduler.ts";
+import { findToken, userTokenOrNew } from "./token.ts";
+
+/** A worker that is given back finishes its running batches within this time. */
+const DRAIN_SECONDS = 20;
+
+export interface ClusterState {
+  /** Which way was taken, and which Ray it is. */
+  readonly description: string;
+  readonly nodes: readonly RayNode[];
+  /** Of the shared fleet and of sessions. */
+  readonly daemons: readonly DaemonStatus[];
+}
+
+export interface UpOptions extends RayFleetOptions {
+  /** Asked of Ray's autoscaler until the fleet ends. */
+  readonly workersMin?: number;
+}
+
+export class ClusterControl {
+  readonly #cluster: RayCluster;
+
+  private constructor(cluster: RayCluster) {
+    this.#cluster = cluster;
+  }
+
+  /** Throws RaysidueError "usage" for an address that is none of a Ray cluster. */
+  static async connect(text: string): Promise<ClusterControl> {
+    const address = parseClusterAddress(text);
+    if (address === undefined) {
+      const forms = "bridge://HOST:7471, ray://HOST:10001 or http://HOST:8265";
+      throw new RaysidueError("usage", `--address ${text}: a Ray cluster is ${forms}`);
+    }
+    const token = await findToken();
+    return new ClusterControl(await openCluster(address, { token, environment: process.env }));
+  }
+
+  get description(): string {
+    return this.#cluster.description;
+  }
+
+  async state(): Promise<ClusterState> {
+    const [nodes, daemons] = await Promise.all([
+      this.#cluster.nodes(),
+      this.#cluster.findDaemons(),
+    ]);
+    return { description: this.#cluster.description, nodes, daemons };
+  }
+
+  /**
+   * Brings the shared fleet up where it is not, a daemon on every node that has none. Resolves when
+   * each node's daemon runs or failed (told by `onNotice`), with the scheduler's `HOST:PORT`.
+   */
+  async up(options: UpOptions): Promise<string> {
+    const { workersMin = 0, packagePath } = options;
+    if (workersMin > 0) await this.#ask(workersMin, options);
+    const supplies = new Supplies([], packagePath ?? "");
+    const own = { fleet: SHARED_FLEET, token: await userTokenOrNew(), supplies };
+    const address = await startHeadScheduler(this.#cluster, own, DEFAULT_PORT);
+    const workers = workerFleet(this.#cluster, { ...own, address }, options);
+    try {
+      await workers.start();
+      await workers.settled();
+    } finally {
+      // What runs goes on; what failed was told.
+      await workers.leave();
+    }
+    return address;
+  }
+
+  /** Makes the shared fleet `count` workers large; more nodes are asked of Ray's autoscaler. */
+  async scale(count: number, options: UpOptions): Promise<void> {
+    await this.#ask(count, options);
+    const workers = (await this.#cluster.findDaemons(SHARED_FLEET)).filter(
+      ({ role }) => role === "worker",
+    );
+    if (workers.length < count) await this.up({ ...options, workersMax: count });
+    const surplus = workers.slice(count);
+    await Promise.all(surplus.map(({ name }) => this.#cluster.stopDaemon(name, DRAIN_SECONDS)));
+  }
+
+  /** Ends the shared fleet, or with `all` every fleet. Returns how many daemons there were. */
+  async down({ all }: { readonly all: boolean }): Promise<number> {
+    await this.#cluster.requestResources([]);
+    return stopFleet(this.#cluster, all ? "" : SHARED_FLEET);
+  }
+
+  close(): Promise<void> {
+    return this.#cluster.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #ask(count: number, { cpus = 1, gpus = 0 }: Pick<UpOptions, "cpus" | "gpus">): Promise<void> {
+    const bundle = gpus > 0 ? { CPU: cpus, GPU: gpus } : { CPU: cpus };
+    return this.#cluster.requestResources(Array.from({ length: count }, () => bundle));
+  }
+}
