@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import type { RunId, RunOutcome, Task, TaskFailure } from "../scheduler/core/events.ts";
 import type { Job } from "./job.ts";
-import type { World } from "./world.ts";
+import type { DriverEnd, Surroundings } from "./surroundings.ts";
 
 /** Tasks a frame: about 256 KiB of residues. */
 const FRAME_TASKS = 1_024;
@@ -19,8 +19,8 @@ const OPEN = 0;
 const COMMITTED = 1;
 const QUARANTINED = 2;
 
-export class DriverModel {
-  readonly #world: World;
+export class DriverModel implements DriverEnd {
+  readonly #world: Surroundings;
   readonly #job: Job;
   readonly #ledger: Uint8Array;
   #run: RunId;
@@ -32,7 +32,7 @@ export class DriverModel {
   endedAt: number | undefined;
   outcome: RunOutcome | undefined;
 
-  constructor(world: World, job: Job) {
+  constructor(world: Surroundings, job: Job) {
     this.#world = world;
     this.#job = job;
     this.#ledger = new Uint8Array(job.lengths.length);

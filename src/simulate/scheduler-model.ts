@@ -8,21 +8,20 @@ import type { Command, Event, RunId, WorkerId } from "../scheduler/core/events.t
 import type { CoreOptions } from "../scheduler/core/options.ts";
 import { type Core, createCore } from "../scheduler/core/state.ts";
 import { step } from "../scheduler/core/step.ts";
-import type { WorkerModel } from "./worker-model.ts";
-import type { World } from "./world.ts";
+import type { SchedulerEnd, Surroundings, WorkerEnd } from "./surroundings.ts";
 
 const TICK_MS = 1_000;
 
-export class SchedulerModel {
+export class SchedulerModel implements SchedulerEnd {
   readonly core: Core;
-  readonly #world: World;
-  readonly #workers = new Map<WorkerId, WorkerModel>();
+  readonly #world: Surroundings;
+  readonly #workers = new Map<WorkerId, WorkerEnd>();
   readonly #runs = new Set<RunId>();
   #nextWorker = 1;
   #wakesAt = Number.POSITIVE_INFINITY;
   isAlive = true;
 
-  constructor(world: World, options: Partial<CoreOptions>) {
+  constructor(world: Surroundings, options: Partial<CoreOptions>) {
     this.#world = world;
     this.core = createCore(options);
     world.clock.after(TICK_MS, () => this.#tick());
@@ -32,7 +31,7 @@ export class SchedulerModel {
     return this.#runs;
   }
 
-  accept(worker: WorkerModel): WorkerId {
+  accept(worker: WorkerEnd): WorkerId {
     const id = this.#nextWorker++ as WorkerId;
     this.#workers.set(id, worker);
     this.tell({ type: "workerJoined", worker: id });

@@ -9,25 +9,24 @@ import type { Event, RunId, TaskFailure, WorkerId } from "../scheduler/core/even
 import { type Assign, type CallReport, DeviceModel, type TakeBack } from "./device-model.ts";
 import type { DeviceSpec } from "./fleet.ts";
 import type { Link } from "./network.ts";
-import type { SchedulerModel } from "./scheduler-model.ts";
-import type { World } from "./world.ts";
+import type { SchedulerEnd, Surroundings, WorkerEnd } from "./surroundings.ts";
 
 const HEARTBEAT_MS = 1_000;
 /** A daemon that hears nothing for so long takes its connection for broken. */
 const SILENCE_MS = 5_000;
 const RECONNECT_MS = 500;
 
-export class WorkerModel {
+export class WorkerModel implements WorkerEnd {
   readonly name: number;
   readonly spec: DeviceSpec;
   readonly device: DeviceModel;
-  readonly #world: World;
+  readonly #world: Surroundings;
   #isAlive = false;
   #isOpen = false;
   #isCut = false;
   /** Number of the connection; undefined while there is none. */
   #connection: WorkerId | undefined;
-  #scheduler: SchedulerModel | undefined;
+  #scheduler: SchedulerEnd | undefined;
   #up: Link;
   #down: Link;
   #seen = new Set<number>();
@@ -35,7 +34,7 @@ export class WorkerModel {
   /** Every life is another one: what an earlier life planned is void. */
   #life = 0;
 
-  constructor(world: World, options: { readonly name: number; readonly spec: DeviceSpec }) {
+  constructor(world: Surroundings, options: { readonly name: number; readonly spec: DeviceSpec }) {
     this.#world = world;
     this.name = options.name;
     this.spec = options.spec;

@@ -4,14 +4,7 @@
  * Owns: how the parts find one another and how a scheduler is killed and replaced. A world with the
  * same seed runs the same way every time.
  */
-import type {
-  Attempt,
-  Balance,
-  Command,
-  DeviceId,
-  Event,
-  RunId,
-} from "../scheduler/core/events.ts";
+import type { Attempt, Balance, DeviceId, RunId } from "../scheduler/core/events.ts";
 import type { CoreOptions } from "../scheduler/core/options.ts";
 import { DriverModel } from "./driver-model.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -20,6 +13,7 @@ import type { Job } from "./job.ts";
 import { GOOD_NETWORK, Link, type NetworkQuality } from "./network.ts";
 import { Random } from "./random.ts";
 import { SchedulerModel } from "./scheduler-model.ts";
+import type { Fate, StepListener, Surroundings } from "./surroundings.ts";
 import { WorkerModel } from "./worker-model.ts";
 
 /** Epochs of one scheduler life: more connections than any life sees. */
@@ -33,19 +27,16 @@ export interface WorldOptions {
   /** What becomes of an item when it runs: well unless said otherwise. */
   readonly fate?: (item: number) => Fate;
   /** Called after every step of the core. */
-  readonly onStep?: (scheduler: SchedulerModel, event: Event, commands: readonly Command[]) => void;
+  readonly onStep?: StepListener;
 }
 
-/** `kills`: the worker dies of it; `fails`: always, though it claims it might not; `hopeless`: so says the worker. */
-export type Fate = "well" | "fails" | "hopeless" | "kills";
-
-export class World {
+export class World implements Surroundings {
   readonly clock = new EventQueue();
   readonly random: Random;
   readonly driver: DriverModel;
   readonly workers: WorkerModel[] = [];
   readonly fate: (item: number) => Fate;
-  readonly onStep: WorldOptions["onStep"];
+  readonly onStep: StepListener | undefined;
   /** Every attempt that the core recorded. */
   readonly attempts: Attempt[] = [];
   /** What the core makes of the run that ended last. */

@@ -11,7 +11,8 @@ import type { DeviceSpec } from "../../src/simulate/fleet.ts";
 import { drawJob } from "../../src/simulate/job.ts";
 import type { NetworkQuality } from "../../src/simulate/network.ts";
 import { Random } from "../../src/simulate/random.ts";
-import { type Fate, World } from "../../src/simulate/world.ts";
+import type { Fate } from "../../src/simulate/surroundings.ts";
+import { World } from "../../src/simulate/world.ts";
 import { checkCore, Shadow } from "./invariants.ts";
 
 /** A run that takes longer than this in virtual time hangs: deadlines are 30 s and a few minutes. */

@@ -1,3 +1,7 @@
+/**
+ * A trace that a run left is read back for what it was: proved on runs whose truth is known, those
+ * of simulated fleets, through the columns that the driver writes.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { TRACE_COLUMNS } from "../../src/driver/embed-report.ts";
