@@ -45,6 +45,7 @@ export function addWorkerCommand(program: Command): void {
         graceMs: options.grace * 1000,
         version: VERSION,
         log: createLog("worker"),
+        isShortLived: options.withParent === true,
         emulated: (options.emulate ?? []).map(emulated.parseEmulated),
         ...(options.engines !== undefined && { engines: options.engines }),
         ...(options.threads !== undefined && { threads: options.threads }),

@@ -39,10 +39,12 @@ export interface EmbedTarget {
   readonly space: NamedSpace;
   readonly rules: SequenceRules;
   readonly layout: RowLayout;
-  /** What a run asks of the fleet, but for its name and weight. */
-  readonly request: Omit<RunRequest, "name" | "weight">;
+  /** What a run asks of the fleet, but for what is its own. */
+  readonly request: Omit<RunRequest, "name" | "weight" | "expectedGflop">;
   /** Tokens that the model sees of a sequence of so many residues. */
   costOf(length: number): number;
+  /** Of so many tokens: twice the weights each, as if all of them were multiplied. */
+  gflopOf(tokens: number): number;
 }
 
 /** Fetches the model if need be. Throws RaysidueError: see ensureModel and resolveEmbed. */
@@ -71,5 +73,13 @@ export async function resolveTarget(options: TargetOptions): Promise<EmbedTarget
     layout: rowLayout(parameters, model.dim),
     request: { ...identity, model: name, engine: model.kind === "emulate" ? "emulate" : "onnx" },
     costOf: (length) => costOf(length, parameters),
+    gflopOf: (tokens) => (2 * weightCount(model) * tokens) / 1e9,
   };
+}
+
+/** From the size of float32 checkpoints; near enough for what it decides. */
+function weightCount(model: LocatedModel): number {
+  if (model.kind === "emulate") return 0;
+  const weights = model.files.filter((file) => file.role.startsWith("weights"));
+  return weights.reduce((sum, file) => sum + file.sizeBytes, 0) / 4;
 }

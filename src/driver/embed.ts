@@ -199,7 +199,13 @@ class EmbedJob {
     attempt: number,
   ): Promise<boolean> {
     const { observer, weight, outputFolder } = this.#options;
-    const request = { ...this.#target.request, weight: weight ?? 1, name: outputFolder };
+    const { cost, costLocated } = plan.distinct.counts();
+    const request = {
+      ...this.#target.request,
+      weight: weight ?? 1,
+      name: outputFolder,
+      expectedGflop: this.#target.gflopOf(cost - costLocated),
+    };
     try {
       const { failures: failed, balance } = await runTasks({
         session: this.#session,

@@ -64,6 +64,7 @@ export async function openRun(session: Session, options: RunOptions): Promise<It
     runId: randomUUID(),
     name: "api",
     weight: options.weight ?? 1,
+    expectedGflop: 0,
   });
   return new ItemRun({
     session,

@@ -23,7 +23,7 @@ import { TaskStream } from "./task-stream.ts";
 /** What a run computes, without what only this attempt at it needs. */
 export type RunRequest = Pick<
   RunSpec,
-  "kind" | "engine" | "model" | "fingerprint" | "parameters" | "weight" | "name"
+  "kind" | "engine" | "model" | "fingerprint" | "parameters" | "weight" | "name" | "expectedGflop"
 >;
 
 export interface RunListener {

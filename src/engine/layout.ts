@@ -30,6 +30,8 @@ export interface LayoutOptions extends Omit<EngineOpening, "options"> {
   readonly cores?: number;
   /** Where the answer is remembered; absent: raysidue's cache folder. */
   readonly cacheFolder?: string;
+  /** The work is too little to be worth a measurement: take what is remembered, or the usual. */
+  readonly isBrief?: boolean;
 }
 
 const MEASURED = z.object({
@@ -77,6 +79,10 @@ export async function chooseLayout(options: LayoutOptions): Promise<Layout> {
   const key = keyOf(options, cores, total);
   const known = await memory.read(key);
   if (known !== undefined) return { ...known, memoryBytes: share(known.processes) };
+  if (options.isBrief === true) {
+    // Over before a measurement would pay; one engine a core is the usual winner on CPUs.
+    return { processes: cores, threads: 1, memoryBytes: share(cores), tokensMax: 0, measured: [] };
+  }
   const best = await measureAll(options, cores, share);
   await memory.write(key, best);
   return { ...best, memoryBytes: share(best.processes) };

@@ -28,6 +28,8 @@ export interface RunSpec {
   readonly probeName: string;
   readonly probeToken: string;
   readonly weight: number;
+  /** 2 x weights x tokens / 10^9 of the whole run; 0: not known. */
+  readonly expectedGflop: number;
 }
 
 export interface ShardRows {

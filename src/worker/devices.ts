@@ -12,6 +12,9 @@ import type { DeviceInfo, RunSpec, WorkerReport } from "../rpc/messages.ts";
 import { DeviceLane } from "./device-lane.ts";
 import type { EmulatedDevice } from "./emulated.ts";
 
+/** Half a minute for two cores: a measurement takes a tenth of that, and gains a few per cent. */
+const BRIEF_GFLOP = 5_000;
+
 export interface DeviceOptions {
   /** Engine processes on the CPU; measured if absent. */
   readonly engines?: number;
@@ -19,6 +22,8 @@ export interface DeviceOptions {
   readonly threads?: number;
   /** Memory that all engines together may use. */
   readonly memoryBytes?: number;
+  /** This daemon lives for one session: brief work is not worth a measurement. */
+  readonly isShortLived?: boolean;
   /** If not empty: this node offers these emulated devices and nothing else. */
   readonly emulated: readonly EmulatedDevice[];
 }
@@ -77,13 +82,15 @@ export class Devices {
   }
 
   async #makeCpu(run: RunSpec): Promise<Device[]> {
-    const { engines, threads, memoryBytes } = this.#options;
+    const { engines, threads, memoryBytes, isShortLived } = this.#options;
+    const { expectedGflop } = run;
     const layout = await chooseLayout({
       kind: run.kind,
       engine: run.engine,
       model: run.model,
       fingerprint: run.fingerprint,
       parameters: run.parameters,
+      isBrief: isShortLived === true && expectedGflop > 0 && expectedGflop < BRIEF_GFLOP,
       ...(engines !== undefined && { processes: engines }),
       ...(threads !== undefined && { threads }),
       ...(memoryBytes !== undefined && { memoryBytes }),

@@ -49,6 +49,8 @@ export interface RunSpec {
   weight: number;
   /** for people */
   name: string;
+  /** 2 x weights x tokens / 10^9 of the whole run; 0: not known */
+  expectedGflop: number;
 }
 
 /** Rows of one shard segment that is durable: row i belongs to tasks[i]. */
@@ -227,6 +229,7 @@ function createBaseRunSpec(): RunSpec {
     probeToken: "",
     weight: 0,
     name: "",
+    expectedGflop: 0,
   };
 }
 
@@ -264,6 +267,9 @@ export const RunSpec: MessageFns<RunSpec> = {
     }
     if (message.name !== "") {
       writer.uint32(90).string(message.name);
+    }
+    if (message.expectedGflop !== 0) {
+      writer.uint32(97).double(message.expectedGflop);
     }
     return writer;
   },
@@ -367,6 +373,14 @@ export const RunSpec: MessageFns<RunSpec> = {
             }
 
             message.name = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 97) {
+              break;
+            }
+
+            message.expectedGflop = reader.double();
             continue;
           }
         }
