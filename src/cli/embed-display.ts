@@ -68,6 +68,13 @@ export class EmbedDisplay implements EmbedObserver, Disposable {
     this.#bar.update(tokensCommitted, { done: parts.join(", ") });
   }
 
+  onWriting(records: number): void {
+    // The last progress came before the last commit: show that all is done.
+    if (this.#isBarOn) this.#bar.update(this.#bar.getTotal(), { done: "all computed" });
+    this[Symbol.dispose]();
+    this.#line(`writing ${formatCount(records)} records`);
+  }
+
   onNotice(text: string): void {
     this.#line(text);
   }

@@ -54,6 +54,8 @@ export interface EmbedObserver {
   onRead?(records: number): void;
   onPlan?(plan: EmbedPlan): void;
   onProgress?(progress: Progress): void;
+  /** All is computed; so many records are being written. */
+  onWriting?(records: number): void;
   onNotice?(text: string): void;
 }
 
@@ -110,6 +112,7 @@ class EmbedJob {
       const computeStartedAt = performance.now();
       const failures = await this.#compute(folder, plan, stores);
       const computeSeconds = (performance.now() - computeStartedAt) / 1000;
+      observer?.onWriting?.(planned.records);
       const counts = await writeOutput({
         folder,
         plan,
