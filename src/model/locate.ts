@@ -97,19 +97,28 @@ export async function locateModel(
   options: LocateOptions = {},
 ): Promise<LocatedModel> {
   const source = resolveModelName(name);
+  if (isScorer(source)) {
+    const text = `${source.name} scores docking poses (\`raysidue score\`); it reads no sequences`;
+    throw new RaysidueError("usage", text);
+  }
   if (source.type === "emulated") return locateEmulation();
   if (source.type === "folder") return locateFolder(source.name, source.name, options);
   const repo = repoOf(source, cacheRootOf(options));
   const commit = source.type === "wheel" ? wheelCommit(source) : await repo.readRef("main");
   if (commit === undefined || !(await isComplete(repo, commit))) throw notPulled(source.name, repo);
   const located = await locateFolder(source.name, repo.snapshotFolder(commit), options);
-  if (source.type === "wheel") checkPinned(source, located);
+  if (source.type === "wheel") checkPinned(source, located.files);
   return located;
 }
 
-function notPulled(name: string, repo: CachedRepo): RaysidueError {
+export function notPulled(name: string, repo: CachedRepo): RaysidueError {
   const what = `model ${name} is not in ${repo.root}, or not all of it`;
   return new RaysidueError("unavailable", `${what}; run \`raysidue model pull ${name}\``);
+}
+
+/** Whether a source is a network that scores poses (scorer.ts), and no model of sequences. */
+export function isScorer(source: ModelSource): source is WheelSource & { purpose: "score" } {
+  return source.type === "wheel" && source.purpose === "score";
 }
 
 /** Whether all files of a snapshot that a model needs are there, going by names. */
@@ -199,7 +208,7 @@ async function vocabularyOf(
   return tokens;
 }
 
-async function digestFiles(
+export async function digestFiles(
   roles: readonly [FileRole, SnapshotFile][],
   options: LocateOptions,
 ): Promise<ModelFile[]> {
@@ -216,8 +225,9 @@ async function digestFiles(
   return files;
 }
 
-function checkPinned(source: WheelSource, located: LocatedTransformer): void {
-  for (const file of located.files) {
+/** Throws RaysidueError "bad-input" where a file is not the one that the catalogue pins. */
+export function checkPinned(source: WheelSource, files: readonly ModelFile[]): void {
+  for (const file of files) {
     const pinned = source.members.find((member) => member.name === file.name);
     if (pinned?.sha256 !== file.sha256) {
       throw wrongDigest(file.path, { expected: pinned?.sha256 ?? "none", actual: file.sha256 });

@@ -2,9 +2,9 @@
  * Pulling a model into the cache.
  *
  * Owns: `pullModel` (bring it up to date) and `ensureModel` (have it): one pull a model at a time
- * across processes, offline or not, and the answer where the model is. Invariant: a model's ref names a commit only after each of its files was
- * checked and linked, so a pull that dies leaves nothing that counts, and the next goes on with
- * what it left. Deliberately not here: the two ways of pulling (hub-pull.ts, wheel-pull.ts).
+ * across processes, offline or not, and the answer where the model is. Invariant: a model's ref names a
+ * commit only after each of its files was checked and linked, so a pull that dies leaves nothing
+ * that counts, and the next goes on with what it left. Deliberately not here: the two ways of pulling (hub-pull.ts, wheel-pull.ts).
  */
 import { RaysidueError } from "../base/errors.ts";
 import { resolveModelName } from "./catalog.ts";
@@ -13,6 +13,7 @@ import { isOffline } from "./environment.ts";
 import { pullFromHub } from "./hub-pull.ts";
 import {
   cacheRootOf,
+  isScorer,
   type LocatedModel,
   type LocateOptions,
   locateModel,
@@ -20,6 +21,7 @@ import {
 } from "./locate.ts";
 import { PullContext, type PullOptions } from "./pull-context.ts";
 import { withPullLock } from "./pull-lock.ts";
+import { type LocatedScorer, locateScorer, openScorer } from "./scorer.ts";
 import { pullFromWheel } from "./wheel-pull.ts";
 
 /**
@@ -29,15 +31,45 @@ import { pullFromWheel } from "./wheel-pull.ts";
  * call resumes), "bad-input" (wrong digest, unsupported architecture), "cancelled".
  */
 export async function pullModel(name: string, options: PullOptions = {}): Promise<LocatedModel> {
+  return pullAs(name, options, async (locating) => {
+    const located = await locateModel(name, locating);
+    // A repository may hold, rightly checked, what is no checkpoint: say so now, not at the first run.
+    if (located.folder !== null) await openCheckpoint(located.folder);
+    return located;
+  });
+}
+
+/** As pullModel, for a network that scores poses. */
+export async function pullScorer(name: string, options: PullOptions = {}): Promise<LocatedScorer> {
+  return pullAs(name, options, async (locating) => {
+    const located = await locateScorer(name, locating);
+    await openScorer(located);
+    return located;
+  });
+}
+
+/** As pullModel, whatever the model is for. */
+export function pullAny(
+  name: string,
+  options: PullOptions = {},
+): Promise<LocatedModel | LocatedScorer> {
+  return isScorer(resolveModelName(name)) ? pullScorer(name, options) : pullModel(name, options);
+}
+
+async function pullAs<T>(
+  name: string,
+  options: PullOptions,
+  locate: (options: LocateOptions) => Promise<T>,
+): Promise<T> {
   const source = resolveModelName(name);
   const onHash = (path: string) => {
     options.onHash?.(path);
     options.onProgress?.({ phase: "check", file: path, doneBytes: 0, totalBytes: 0 });
   };
   const locating: LocateOptions = { ...options, onHash };
-  if (source.type === "emulated" || source.type === "folder") return locateModel(name, locating);
+  if (source.type === "emulated" || source.type === "folder") return locate(locating);
   if (options.offline === true || isOffline(options.environment ?? process.env)) {
-    return locateOffline(name, locating);
+    return locateOffline(() => locate(locating));
   }
   const context = new PullContext(repoOf(source, cacheRootOf(options)), options);
   const pull = () =>
@@ -46,10 +78,7 @@ export async function pullModel(name: string, options: PullOptions = {}): Promis
     onWait: () => context.report("wait", ""),
     signal: options.signal,
   });
-  const located = await locateModel(name, locating);
-  // A repository may hold, rightly checked, what is no checkpoint: say so now, not at the first run.
-  if (located.folder !== null) await openCheckpoint(located.folder);
-  return located;
+  return locate(locating);
 }
 
 /**
@@ -57,18 +86,27 @@ export async function pullModel(name: string, options: PullOptions = {}): Promis
  * repeats with the same weights and works where there is no network; what is not here is pulled.
  * Options and errors as pullModel.
  */
-export async function ensureModel(name: string, options: PullOptions = {}): Promise<LocatedModel> {
+export function ensureModel(name: string, options: PullOptions = {}): Promise<LocatedModel> {
+  return ensure((more) => pullModel(name, { ...options, ...more }));
+}
+
+/** As ensureModel, for a network that scores poses. */
+export function ensureScorer(name: string, options: PullOptions = {}): Promise<LocatedScorer> {
+  return ensure((more) => pullScorer(name, { ...options, ...more }));
+}
+
+async function ensure<T>(pull: (more: PullOptions) => Promise<T>): Promise<T> {
   try {
-    return await pullModel(name, { ...options, offline: true });
+    return await pull({ offline: true });
   } catch (thrown) {
     if (!(thrown instanceof RaysidueError) || thrown.code !== "unavailable") throw thrown;
-    return pullModel(name, options);
+    return pull({});
   }
 }
 
-async function locateOffline(name: string, options: LocateOptions): Promise<LocatedModel> {
+async function locateOffline<T>(locate: () => Promise<T>): Promise<T> {
   try {
-    return await locateModel(name, options);
+    return await locate();
   } catch (thrown) {
     if (!(thrown instanceof RaysidueError) || thrown.code !== "unavailable") throw thrown;
     const text = `${thrown.message} while online (now --offline or HF_HUB_OFFLINE forbids it)`;

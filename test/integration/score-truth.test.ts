@@ -1,36 +1,53 @@
 /**
  * From the file of a pose to its score, with the original's weights, beside the original's score.
  *
- * Needs the checkpoint inside the wheel `deeprank-ab` 1.0.2 (56 MB): RAYSIDUE_DEEPRANK_AB names the
- * unpacked `.pth.tar`. Skips aloud without it.
+ * Proves: the pinned wheel holds the network that the tables of test/data/deeprank were made with.
+ * Fetches it through pip into a cache that lasts, once (53 MB). Skips aloud where PyPI cannot be
+ * reached.
  */
 import assert from "node:assert/strict";
-import { realpathSync } from "node:fs";
-import { dirname } from "node:path";
+import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { RaysidueError } from "../../src/base/errors.ts";
 import { buildEgnn } from "../../src/engine/onnx/egnn.ts";
 import { egnnFeeds, SCORE } from "../../src/engine/onnx/egnn-feeds.ts";
 import { OnnxSession } from "../../src/engine/onnx/session.ts";
-import { readTorchCheckpoint } from "../../src/formats/torch-checkpoint.ts";
+import { verifyModel } from "../../src/model/inventory.ts";
+import { ensureScorer } from "../../src/model/pull.ts";
+import { type LocatedScorer, locateScorer, openScorer } from "../../src/model/scorer.ts";
 import { featuresOf, type GraphFeatures } from "../../src/science/features.ts";
 import { buildGraph } from "../../src/science/graph.ts";
 import { loadTruth, TRUTH_NAMES } from "../../src/science/truth.fixture.ts";
+import { MODEL_CACHE } from "../support/sandbox.ts";
 
-const given = process.env.RAYSIDUE_DEEPRANK_AB;
-const skip =
-  given === undefined ? "RAYSIDUE_DEEPRANK_AB does not name deeprank-ab's checkpoint" : false;
+const caches = { cacheRoot: MODEL_CACHE, ownCache: join(MODEL_CACHE, "..", "own") };
 const TOLERANCE = 1e-5;
 
+async function findScorer(): Promise<LocatedScorer | string> {
+  try {
+    return await ensureScorer("deeprank-ab", caches);
+  } catch (thrown) {
+    if (!(thrown instanceof RaysidueError) || thrown.code === "bad-input") throw thrown;
+    return `PyPI cannot be reached: ${thrown.message}`;
+  }
+}
+
+const scorer = await findScorer();
+const skip = typeof scorer === "string" ? scorer : false;
+
 describe("poses scored as the original scores them", { skip }, async () => {
-  if (given === undefined) return;
-  const file = realpathSync(given);
-  const folder = dirname(file);
-  const entries = await readTorchCheckpoint(file);
-  const tensors = new Map([...entries].map(([name, entry]) => [name, { ...entry, file }]));
-  const model = buildEgnn({ tensors, folder });
-  const session = await OnnxSession.open(model, folder, { threads: 1, isPrepacked: true });
+  if (typeof scorer === "string") return;
+  const weights = await openScorer(scorer);
+  const model = buildEgnn(weights);
+  const session = await OnnxSession.open(model, weights.folder, { threads: 1, isPrepacked: true });
   after(() => session.close());
   const scored: { features: GraphFeatures; wanted: number }[] = [];
+
+  test("the network is complete, checked, and only for poses", async () => {
+    assert.ok((await verifyModel("deeprank-ab", caches)).isRight);
+    assert.deepEqual(await locateScorer("deeprank-ab", caches), scorer);
+    await assert.rejects(() => locateScorer("antiberty", caches), { code: "usage" });
+  });
 
   for (const name of TRUTH_NAMES) {
     test(name, async () => {
