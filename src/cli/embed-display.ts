@@ -15,6 +15,7 @@ import {
 import { showPull } from "./pull-progress.ts";
 
 const PLAIN_EVERY_MS = 10_000;
+const BALANCE_SHOWN_S = 1;
 
 export class EmbedDisplay implements EmbedObserver, Disposable {
   readonly #bar = new cliProgress.SingleBar({
@@ -90,7 +91,11 @@ export class EmbedDisplay implements EmbedObserver, Disposable {
       `in ${formatSeconds(seconds.total)}`,
     ];
     this.#line(`done: ${parts.join(", ")}`);
-    if (summary.balance) this.#line(`balance: ${formatBalance(summary.balance)}`);
+    const { balance } = summary;
+    // Of a run this short, start-up is all that the figure would show.
+    if (balance !== undefined && balance.bound_s >= BALANCE_SHOWN_S) {
+      this.#line(`balance: ${formatBalance(balance)}`);
+    }
     this.#line(`output: ${summary.outputFolder}`);
   }
 
