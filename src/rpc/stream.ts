@@ -2,18 +2,21 @@
  * Typed duplex streams: grpc-js streams iterate as `any` and signal back-pressure by events.
  *
  * Owns: encoding and decoding, writing with back-pressure and reading as an async iterable, for
- * client and server streams alike. Invariant: after `end`, `break` or an error nothing is written.
+ * client and server streams alike. Invariant: after `end`, `break` or an error nothing is written,
+ * and the other side learns of it: a server's stream is never destroyed here, since grpc-js sends
+ * no status for a destroyed one and the client would wait for ever.
  */
-import type { Duplex } from "node:stream";
-import type { RaysidueError } from "../base/errors.ts";
+import { Deferred } from "../base/deferred.ts";
+import { RaysidueError } from "../base/errors.ts";
 import { fromStatus, toStatus } from "./status.ts";
 
 /** What a client's and a server's stream have in common. */
 export interface RawStream {
   write(message: never): boolean;
+  read(): unknown;
   end(): unknown;
-  on(event: string, listener: () => void): unknown;
-  destroy(error: Error): unknown;
+  on(event: string, listener: (value?: unknown) => void): unknown;
+  emit(event: string, value: unknown): unknown;
   /** A client's streams only. */
   cancel?(): void;
 }
@@ -30,6 +33,8 @@ export class MessageStream<In, Out> {
   #open = true;
   #drained: Promise<void> | undefined;
   #release: (() => void) | undefined;
+  #readable = new Deferred<void>();
+  #end: "ended" | "closed" | { readonly failure: unknown } | undefined;
 
   /** `what` names the other side in errors: "scheduler at 127.0.0.1:7470". */
   constructor(raw: RawStream, what: string, codec: StreamCodec<In, Out>) {
@@ -40,10 +45,23 @@ export class MessageStream<In, Out> {
       this.#open = false;
       this.#release?.();
     };
+    const stop = (end: "ended" | "closed" | { readonly failure: unknown }) => {
+      this.#end ??= end;
+      this.#readable.resolve();
+    };
+    raw.on("readable", () => this.#readable.resolve());
+    raw.on("end", () => stop("ended"));
     // An error that nobody iterates over must not end the process; iteration reports it.
-    raw.on("error", close);
-    raw.on("close", close);
-    raw.on("cancelled", close);
+    raw.on("error", (failure) => {
+      close();
+      stop({ failure });
+    });
+    for (const event of ["close", "cancelled"]) {
+      raw.on(event, () => {
+        close();
+        stop("closed");
+      });
+    }
     raw.on("drain", () => this.#release?.());
   }
 
@@ -82,17 +100,30 @@ export class MessageStream<In, Out> {
     this.#open = false;
     this.#release?.();
     if (this.#raw.cancel !== undefined) this.#raw.cancel();
-    else this.#raw.destroy(Object.assign(new Error(reason.message), toStatus(reason)));
+    else this.#raw.emit("error", Object.assign(new Error(reason.message), toStatus(reason)));
   }
 
-  /** The other side's messages, in order. Throws a RaysidueError where the stream breaks. */
+  /**
+   * The other side's messages, in order. Throws a RaysidueError where the stream breaks. A client
+   * that stops reading before the end breaks the call off.
+   */
   async *messages(): AsyncGenerator<In> {
     try {
-      for await (const wire of this.#raw as unknown as Duplex) {
-        yield this.#codec.decode(wire as never);
+      for (;;) {
+        this.#readable = new Deferred();
+        const wire = this.#raw.read();
+        if (wire !== null) yield this.#codec.decode(wire as never);
+        else if (this.#end === undefined) await this.#readable.promise;
+        else if (this.#end === "ended") return;
+        else throw this.#failure(this.#end);
       }
-    } catch (thrown) {
-      throw fromStatus(thrown, this.#what);
+    } finally {
+      if (this.#end === undefined) this.#raw.cancel?.();
     }
+  }
+
+  #failure(end: "closed" | { readonly failure: unknown }): RaysidueError {
+    if (end !== "closed") return fromStatus(end.failure, this.#what);
+    return new RaysidueError("try-again", `${this.#what}: the connection was closed`);
   }
 }
