@@ -136,7 +136,7 @@ export class SchedulerServer {
         else if (request.type === "endOfInput") this.#shell.endInput(run);
         else if (request.type === "cancel") this.#shell.cancel(run, request.reason);
         else request satisfies never;
-        if (hasEnded) return;
+        // Leaving the loop here would destroy the call before the run's end has left it.
       }
     } finally {
       if (run !== undefined && !hasEnded) this.#shell.cancel(run, "its driver is gone");
