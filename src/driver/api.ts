@@ -20,8 +20,8 @@ export { examine, type Finding } from "./doctor.ts";
 export { type EmbedObserver, type EmbedOptions, embed } from "./embed.ts";
 export type { EmbedPlan, EmbedSummary } from "./embed-report.ts";
 export { DEFAULT_MODEL } from "./embed-target.ts";
-export type { ItemResult, SequenceItem } from "./item-result.ts";
-export { type ItemRun, openRun, type RunOptions } from "./item-run.ts";
+export type { ItemResult, RunOptions, SequenceItem } from "./item-result.ts";
+export { type ItemRun, openRun } from "./item-run.ts";
 export type { ConnectOptions, Session } from "./session.ts";
 export { TABLE_FORMATS, type TableFormat } from "./table-format.ts";
 

@@ -50,6 +50,8 @@ export class EmbeddedFleet {
     this.#scheduler = started.scheduler;
     this.#folder = started.folder;
     this.#logPath = started.logPath;
+    // Between two runs nobody listens; the next one hears of it.
+    this.#broken.promise.catch(() => {});
   }
 
   static async start(options: EmbeddedOptions): Promise<EmbeddedFleet> {

@@ -1,7 +1,20 @@
 /**
- * What goes into a run of single items and what comes out of it.
+ * What a program gives a run of single items, and what it gets for each.
  */
-import type { RowValues } from "../kind/embed.ts";
+import type { EmbedInput, RowValues } from "../kind/embed.ts";
+
+export interface RunOptions {
+  readonly kind: "embed";
+  /** A name of the catalogue, `owner/name` on the hub, or a folder. */
+  readonly model?: string;
+  readonly parameters?: EmbedInput;
+  /** Results shared by runs; null: neither read nor written. */
+  readonly cacheFolder?: string | null;
+  /** Never touch the network. */
+  readonly isOffline?: boolean;
+  /** Share of the fleet against other runs, 1 by default. */
+  readonly weight?: number;
+}
 
 export interface SequenceItem {
   /** Comes back with the result; need not be unique. */

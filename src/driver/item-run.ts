@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BoundedQueue } from "../base/bounded-queue.ts";
 import { messageOf, RaysidueError } from "../base/errors.ts";
-import { decodeRow, type EmbedInput } from "../kind/embed.ts";
+import { decodeRow } from "../kind/embed.ts";
 import { canonicalSequence } from "../kind/sequence.ts";
 import type { DriverEvent, ShardRows } from "../rpc/messages.ts";
 import { openSpace, publish } from "../store/cache.ts";
@@ -22,21 +22,12 @@ import { ResultStore } from "../store/result-store.ts";
 import type { RowPlace } from "../store/row-reader.ts";
 import { ShardSink } from "../store/shard-sink.ts";
 import { type EmbedTarget, resolveTarget } from "./embed-target.ts";
-import type { ItemResult, SequenceItem } from "./item-result.ts";
+import { groupsOf } from "./item-groups.ts";
+import type { ItemResult, RunOptions, SequenceItem } from "./item-result.ts";
 import { RowFetcher } from "./row-fetcher.ts";
 import type { Session } from "./session.ts";
 import { placeProbe } from "./shard-probe.ts";
 import { TaskStream } from "./task-stream.ts";
-
-export interface RunOptions {
-  readonly kind: "embed";
-  readonly model?: string;
-  readonly parameters?: EmbedInput;
-  /** Results shared by runs; null: neither read nor written. */
-  readonly cacheFolder?: string | null;
-  readonly isOffline?: boolean;
-  readonly weight?: number;
-}
 
 /** An item that waits for its result. */
 interface Waiting {
@@ -53,27 +44,22 @@ const RESULTS_WAITING_MAX = 1024;
 /** Opens a run on the session's fleet. Throws RaysidueError for unknown models and parameters. */
 export async function openRun(session: Session, options: RunOptions): Promise<ItemRun> {
   const target = await resolveTarget(options);
-  const { space } = target;
+  const connection = await session.connection();
   const cacheFolder =
     options.cacheFolder === undefined ? defaultCacheFolder() : options.cacheFolder;
+  // Removed by the run's close; the probe in it goes with it.
   const folder = await mkdtemp(join(tmpdir(), "raysidue-run-"));
-  const probe = await placeProbe(folder);
-  const stream = new TaskStream(await session.connection(), {
+  const { spec } = await placeProbe(folder);
+  const cached =
+    cacheFolder === null ? ResultStore.empty(folder) : await openSpace(cacheFolder, target.space);
+  const stream = new TaskStream(connection, {
     ...target.request,
-    ...probe.spec,
+    ...spec,
     runId: randomUUID(),
     name: "api",
     weight: options.weight ?? 1,
-    expectedGflop: 0,
   });
-  return new ItemRun({
-    session,
-    stream,
-    target,
-    folder,
-    cacheFolder,
-    cached: cacheFolder === null ? ResultStore.empty(folder) : await openSpace(cacheFolder, space),
-  });
+  return new ItemRun({ session, stream, target, folder, cacheFolder, cached });
 }
 
 interface RunParts {
@@ -92,14 +78,19 @@ interface Settled {
   readonly length: number;
 }
 
+/** An item that was given up: its equals get the same answer. */
+interface Failed {
+  readonly reason: string;
+}
+
 export class ItemRun {
   readonly #parts: RunParts;
   readonly #results = new BoundedQueue<ItemResult>(RESULTS_WAITING_MAX);
   readonly #fetcher: RowFetcher;
   readonly #fetched: ShardSink;
   readonly #rows: Promise<ResultStore>;
-  /** By content key in hex: the ids that wait, or where the row of a settled item stands. */
-  readonly #byKey = new Map<string, Waiting | Settled>();
+  /** By content key in hex: the ids that wait, where the row of a settled item stands, or why not. */
+  readonly #byKey = new Map<string, Waiting | Settled | Failed>();
   /** Content key of each task. */
   readonly #taskKeys: string[] = [];
   readonly #followed: Promise<void>;
@@ -113,29 +104,21 @@ export class ItemRun {
     this.#fetched = new ShardSink(folder);
     this.#rows = ResultStore.open(folder, { writable: false });
     this.#followed = this.#follow();
+    session.broken.catch((thrown: unknown) => {
+      this.#results.end(thrown);
+      stream.abandon();
+    });
   }
 
   /**
    * Streams items in; resolves when all are submitted. Waits where the scheduler has enough, so an
-   * endless source is fine as long as somebody iterates `results`. May be called once.
+   * endless source is fine as long as somebody iterates `results`. May be called once. Where it
+   * rejects, the run is cancelled and `results` throws too: it need not be awaited for that.
    */
-  async submit(items: Iterable<SequenceItem> | AsyncIterable<SequenceItem>): Promise<void> {
-    if (this.#isSubmitted) throw new RaysidueError("usage", "a run takes one stream of items");
-    this.#isSubmitted = true;
-    try {
-      let group: SequenceItem[] = [];
-      for await (const item of items) {
-        group.push(item);
-        if (group.length < GROUP_ITEMS) continue;
-        await this.#submitGroup(group);
-        group = [];
-      }
-      await this.#submitGroup(group);
-      this.#parts.stream.endInput();
-    } catch (thrown) {
-      this.#parts.stream.cancel(messageOf(thrown));
-      throw thrown;
-    }
+  submit(items: Iterable<SequenceItem> | AsyncIterable<SequenceItem>): Promise<void> {
+    const submitted = this.#submit(items);
+    submitted.catch(() => {});
+    return submitted;
   }
 
   /** Each submitted item's result as it is committed; ends when all have one. Iterate once. */
@@ -171,6 +154,18 @@ export class ItemRun {
     await rm(folder, { recursive: true, force: true });
   }
 
+  async #submit(items: Iterable<SequenceItem> | AsyncIterable<SequenceItem>): Promise<void> {
+    if (this.#isSubmitted) throw new RaysidueError("usage", "a run takes one stream of items");
+    this.#isSubmitted = true;
+    try {
+      for await (const group of groupsOf(items, GROUP_ITEMS)) await this.#submitGroup(group);
+      this.#parts.stream.endInput();
+    } catch (thrown) {
+      this.#parts.stream.cancel(messageOf(thrown));
+      throw thrown;
+    }
+  }
+
   async #submitGroup(group: readonly SequenceItem[]): Promise<void> {
     const { rules, space } = this.#parts.target;
     const digest = spaceDigest(space);
@@ -178,7 +173,7 @@ export class ItemRun {
     for (const { id, sequence } of group) {
       const canonical = canonicalSequence(Buffer.from(sequence.replace(/\s/g, "")), rules);
       if (canonical.problem !== undefined) {
-        await this.#results.push({ id, status: "failed", reason: canonical.problem });
+        await this.#fail([id], canonical.problem);
         continue;
       }
       const data = canonical.residues;
@@ -189,6 +184,7 @@ export class ItemRun {
         this.#byKey.set(hex, { ids: [id], length: data.length });
         fresh.push({ hex, key, data });
       } else if ("ids" in known) known.ids.push(id);
+      else if ("reason" in known) await this.#fail([id], known.reason);
       else await this.#emit([id], known);
     }
     await this.#submitFresh(fresh);
@@ -242,9 +238,11 @@ export class ItemRun {
       await this.#commit(event.rows, event.bulkAddress);
     } else if (event.type === "quarantined") {
       for (const { task, reason } of event.failures) {
-        const waiting = this.#byKey.get(this.#taskKeys[task]!);
+        const hex = this.#taskKeys[task]!;
+        const waiting = this.#byKey.get(hex);
         if (waiting === undefined || !("ids" in waiting)) continue;
-        for (const id of waiting.ids) await this.#results.push({ id, status: "failed", reason });
+        this.#byKey.set(hex, { reason });
+        await this.#fail(waiting.ids, reason);
       }
     } else if (event.type === "ended" && event.outcome !== "done") {
       const code = event.outcome === "cancelled" ? "cancelled" : "unavailable";
@@ -285,5 +283,9 @@ export class ItemRun {
     for (const id of ids) {
       await this.#results.push({ id, status: "ok", vectors, ...(perResidue && { perResidue }) });
     }
+  }
+
+  async #fail(ids: readonly string[], reason: string): Promise<void> {
+    for (const id of ids) await this.#results.push({ id, status: "failed", reason });
   }
 }
