@@ -58,6 +58,8 @@ export async function openRun(session: Session, options: RunOptions): Promise<It
     runId: randomUUID(),
     name: "api",
     weight: options.weight ?? 1,
+    // An open-ended stream: how much it will be is not known.
+    expectedGflop: 0,
   });
   return new ItemRun({ session, stream, target, folder, cacheFolder, cached });
 }
