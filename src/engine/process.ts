@@ -19,6 +19,7 @@ import type { OpenEngine, RowEngine } from "./row-engine.ts";
 /** Engines are loaded when they are asked for: the emulated one needs no ONNX Runtime. */
 const ENGINES: Readonly<Record<string, () => Promise<OpenEngine>>> = {
   onnx: async () => (await import("./onnx/embedder.ts")).openEmbedder,
+  score: async () => (await import("./onnx/scorer.ts")).openPoseScorer,
   emulate: async () => (await import("./emulate.ts")).openEmulator,
 };
 

@@ -87,14 +87,8 @@ export function prepareComplex(
     numbered: [...byNumber(heavy), ...byNumber(light)],
     inSequence: [...heavy, ...light],
   };
-  const counts = (placed: readonly Placed[]) =>
-    alignment === "original" ? placed : placed.filter((one) => isAminoAcid(structure, one.residue));
-  const letters = (placed: readonly Placed[]) =>
-    counts(placed)
-      .map(({ residue: { name } }) =>
-        alignment === "original" ? letterOf(name) : parentLetterOf(name),
-      )
-      .join("");
+  const counts = (placed: readonly Placed[]) => inSequence(structure, placed, alignment);
+  const letters = (placed: readonly Placed[]) => lettersOf(structure, placed, alignment);
   const antigenLayout = layOutAntigen(antigen);
   const atoms: number[] = [];
   const residues = [antibodyLayout, antigenLayout].flatMap((layout, chain) => {
@@ -116,6 +110,42 @@ export function prepareComplex(
     antigen: letters(antigenLayout.inSequence),
   };
   return finish(structure, { atoms, residues, sequences });
+}
+
+/** The sequences of a pose without preparing it: what is annotated and embedded. */
+export function poseSequences(
+  structure: Structure,
+  choice: ChainChoice,
+  alignment: Alignment,
+): PreparedComplex["sequences"] {
+  const { heavy, light, antigen } = chooseChains(structure, choice);
+  const letters = (placed: readonly Placed[]) => lettersOf(structure, placed, alignment);
+  const [h, l] = [heavy, light].map((chain) =>
+    chain === undefined ? "" : letters(placedOf(structure, chain)),
+  ) as [string, string];
+  const placed = antigen.map((chain) => placedOf(structure, chain));
+  return {
+    heavy: h,
+    light: l,
+    antibody: h + l,
+    antigen: letters(layOutAntigen(placed).inSequence),
+  };
+}
+
+function inSequence(
+  structure: Structure,
+  placed: readonly Placed[],
+  alignment: Alignment,
+): readonly Placed[] {
+  if (alignment === "original") return placed;
+  return placed.filter((one) => isAminoAcid(structure, one.residue));
+}
+
+function lettersOf(structure: Structure, placed: readonly Placed[], alignment: Alignment): string {
+  const letter = alignment === "original" ? letterOf : parentLetterOf;
+  return inSequence(structure, placed, alignment)
+    .map(({ residue }) => letter(residue.name))
+    .join("");
 }
 
 /**
