@@ -76,16 +76,16 @@ function defineEmbed(program: Command) {
 type EmbedFlags = ReturnType<ReturnType<typeof defineEmbed>["opts"]>;
 
 async function runEmbed(inputs: string[], flags: EmbedFlags): Promise<void> {
-  const [{ connect, embed }, { EmbedDisplay }, { abortOnSignals }, { join, resolve }] =
+  const [{ connect, embed }, { JobDisplay }, { abortOnSignals }, { join, resolve }] =
     await Promise.all([
       import("../driver/api.ts"),
-      import("./embed-display.ts"),
+      import("./job-display.ts"),
       import("./signals.ts"),
       import("node:path"),
     ]);
   const outputFolder = resolve(flags.output);
   using interrupt = abortOnSignals();
-  using display = new EmbedDisplay();
+  using display = new JobDisplay();
   try {
     await using session = await connect({
       logPath: join(outputFolder, "log.ndjson"),

@@ -17,11 +17,12 @@ export type { EmbedInput } from "../kind/embed.ts";
 export type { Progress, SchedulerStatus } from "../rpc/messages.ts";
 export { type Balance, formatBalance } from "./balance.ts";
 export { examine, type Finding } from "./doctor.ts";
-export { type EmbedObserver, type EmbedOptions, embed } from "./embed.ts";
-export type { EmbedPlan, EmbedSummary } from "./embed-report.ts";
+export { type EmbedObserver, type EmbedOptions, type EmbedSummary, embed } from "./embed.ts";
 export { DEFAULT_MODEL } from "./embed-target.ts";
 export type { ItemResult, RunOptions, SequenceItem } from "./item-result.ts";
 export { type ItemRun, openRun } from "./item-run.ts";
+export type { JobPlan, JobSummary } from "./job-report.ts";
+export type { JobObserver, JobOptions } from "./sequence-job.ts";
 export type { ConnectOptions, Session } from "./session.ts";
 export { TABLE_FORMATS, type TableFormat } from "./table-format.ts";
 

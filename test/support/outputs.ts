@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { TRACE_COLUMNS } from "../../src/driver/embed-report.ts";
-import { FAILED_COLUMNS, INDEX_COLUMNS } from "../../src/driver/embedding-output.ts";
+import { TRACE_COLUMNS } from "../../src/driver/job-report.ts";
+import { FAILED_COLUMNS, INDEX_COLUMNS } from "../../src/driver/result-output.ts";
 import { readArrow, readRaggedArrow } from "../../src/formats/arrow.ts";
 import { fromFloat16 } from "../../src/formats/float16.ts";
 import { readParquet } from "../../src/formats/parquet.ts";

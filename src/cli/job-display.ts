@@ -1,5 +1,5 @@
 /**
- * What a person sees of `embed`, on standard error: a plan line, a progress line, a summary.
+ * What a person sees of a job, on standard error: a plan line, a progress line, a summary.
  *
  * On a terminal the progress line stays in place; elsewhere it is a plain line every ten seconds.
  */
@@ -7,9 +7,9 @@ import cliProgress from "cli-progress";
 import { formatCount, formatSeconds } from "../base/units.ts";
 import {
   type EmbedObserver,
-  type EmbedPlan,
-  type EmbedSummary,
   formatBalance,
+  type JobPlan,
+  type JobSummary,
   type Progress,
 } from "../driver/api.ts";
 import { showPull } from "./pull-progress.ts";
@@ -17,7 +17,7 @@ import { showPull } from "./pull-progress.ts";
 const PLAIN_EVERY_MS = 10_000;
 const BALANCE_SHOWN_S = 1;
 
-export class EmbedDisplay implements EmbedObserver, Disposable {
+export class JobDisplay implements EmbedObserver, Disposable {
   readonly #bar = new cliProgress.SingleBar({
     stream: process.stderr,
     noTTYOutput: true,
@@ -35,7 +35,7 @@ export class EmbedDisplay implements EmbedObserver, Disposable {
     this.#onModel(progress);
   }
 
-  onPlan(plan: EmbedPlan): void {
+  onPlan(plan: JobPlan): void {
     const { records, refused, distinct, cached, residues } = plan;
     const skipped = refused > 0 ? ` (${formatCount(refused)} skipped)` : "";
     const parts = [
@@ -80,7 +80,7 @@ export class EmbedDisplay implements EmbedObserver, Disposable {
     this.#line(text);
   }
 
-  onDone(summary: EmbedSummary): void {
+  onDone(summary: JobSummary): void {
     this[Symbol.dispose]();
     const { computed, plan, rows, failed, seconds } = summary;
     const parts = [

@@ -1,5 +1,5 @@
 /**
- * What is told of an embedding run: its plan, its summary, run.json and the rows of trace.tsv.
+ * What is told of a job on sequences: its plan, its summary, run.json and the rows of trace.tsv.
  *
  * Invariant: run.json is written last; a folder that has it is complete.
  */
@@ -7,12 +7,11 @@ import { writeFileAtomically } from "../base/files.ts";
 import { VERSION } from "../base/version.ts";
 import type { AttemptRow } from "../rpc/messages.ts";
 import type { Balance } from "./balance.ts";
-import type { EmbedTarget } from "./embed-target.ts";
 import type { OutputFolder } from "./output-folder.ts";
 import type { ReadCounts } from "./read-sequences.ts";
 
 /** What there is to do, known before anything is computed. */
-export interface EmbedPlan {
+export interface JobPlan {
   readonly records: number;
   readonly refused: number;
   readonly distinct: number;
@@ -23,11 +22,9 @@ export interface EmbedPlan {
   readonly residuesCached: number;
 }
 
-export interface EmbedSummary {
+export interface JobSummary {
   readonly outputFolder: string;
-  readonly model: string;
-  readonly fingerprint: string;
-  readonly plan: EmbedPlan;
+  readonly plan: JobPlan;
   /** Distinct sequences computed by this run. */
   readonly computed: number;
   readonly rows: number;
@@ -41,6 +38,13 @@ export interface EmbedSummary {
   readonly warnings: readonly string[];
 }
 
+/** What run.json says of the kind: its name, what computed, the parameters. */
+export interface JobFacts {
+  readonly kind: string;
+  readonly parameters: unknown;
+  readonly [name: string]: unknown;
+}
+
 /** Version of run.json's layout. */
 const SCHEMA_VERSION = 1;
 
@@ -48,29 +52,23 @@ const SCHEMA_VERSION = 1;
 export async function writeReport(
   folder: OutputFolder,
   parts: {
-    readonly summary: EmbedSummary;
-    readonly target: EmbedTarget;
+    readonly summary: JobSummary;
+    readonly facts: JobFacts;
     readonly read: ReadCounts;
-    readonly options: {
-      readonly inputs: readonly string[];
-      readonly format?: string;
-      readonly command?: readonly string[];
-    };
+    readonly inputs: readonly string[];
+    /** As the user typed it. */
+    readonly command: readonly string[] | undefined;
   },
 ): Promise<void> {
-  const { summary, target, read, options } = parts;
+  const { summary, facts, read, inputs, command } = parts;
   const { plan, computed, rows, failed, quarantined, seconds, warnings } = summary;
-  const { name, fingerprint, dim } = target.model;
   const report = {
     schema_version: SCHEMA_VERSION,
-    command: options.command ?? [],
+    command: command ?? [],
     version: VERSION,
     node: process.version,
-    kind: "embed",
-    model: { name, fingerprint, dim },
-    parameters: target.parameters,
-    format: options.format ?? "parquet",
-    inputs: options.inputs,
+    ...facts,
+    inputs,
     counts: { files: read.files, ...plan, computed, rows, failed, quarantined },
     changes: read.changes,
     seconds,

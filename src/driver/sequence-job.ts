@@ -1,0 +1,301 @@
+/**
+ * A job on the sequences of files: from inputs to an output folder, whatever the kind.
+ *
+ * Owns: the order of a job's phases: read, look up, compute, look up again, write, share, report.
+ * Invariant: nothing is computed that a store already has; killed at any moment, the same call goes
+ * on where the last durable row ended. Deliberately not here: what is computed (JobTarget) and what
+ * its rows become (ResultTables).
+ */
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { messageOf, RaysidueError } from "../base/errors.ts";
+import { TsvWriter } from "../formats/tsv.ts";
+import type { SequenceRules } from "../kind/sequence.ts";
+import type { Progress } from "../rpc/messages.ts";
+import { type NamedSpace, openSpace, publish } from "../store/cache.ts";
+import { defaultCacheFolder } from "../store/cache-folder.ts";
+import { spaceDigest } from "../store/content-key.ts";
+import { ResultStore } from "../store/result-store.ts";
+import type { Balance } from "./balance.ts";
+import {
+  type JobFacts,
+  type JobPlan,
+  type JobSummary,
+  TRACE_COLUMNS,
+  traceRow,
+  writeReport,
+} from "./job-report.ts";
+import type { OutputFolder } from "./output-folder.ts";
+import { Plan } from "./plan.ts";
+import { type ReadCounts, readSequences } from "./read-sequences.ts";
+import { type OutputCounts, type ResultTables, writeOutput } from "./result-output.ts";
+import { type RunRequest, runTasks } from "./run-tasks.ts";
+import type { Session } from "./session.ts";
+
+export interface JobOptions {
+  /** FASTA files, folders of them, `-` for standard input. */
+  readonly inputs: readonly string[];
+  readonly outputFolder: string;
+  readonly onInvalid?: "fail" | "skip";
+  readonly isRecursive?: boolean;
+  /** Results shared by runs; null: neither read nor written. */
+  readonly cacheFolder?: string | null;
+  /** Share of the fleet against other runs. */
+  readonly weight?: number;
+  readonly observer?: JobObserver;
+  /** As the user typed it; kept in run.json. */
+  readonly command?: readonly string[];
+  readonly signal?: AbortSignal;
+}
+
+/** What somebody who watches is told. Every method is optional. */
+export interface JobObserver {
+  onRead?(records: number): void;
+  onPlan?(plan: JobPlan): void;
+  onProgress?(progress: Progress): void;
+  /** All is computed; so many records are being written. */
+  onWriting?(records: number): void;
+  onNotice?(text: string): void;
+}
+
+/** What is computed of each sequence. */
+export interface JobTarget {
+  /** What results are known by, apart from the sequence. */
+  readonly space: NamedSpace;
+  readonly rules: SequenceRules;
+  /** What a run asks of the fleet, but for what depends on the inputs. */
+  readonly request: Omit<RunRequest, "name" | "weight" | "expectedGflop">;
+  /** What the scheduler weighs of a sequence of so many residues. */
+  costOf(length: number): number;
+  /** Work behind a cost, in Gflop; 0 where it is too small to matter. */
+  gflopOf(cost: number): number;
+}
+
+export interface JobParts {
+  readonly folder: OutputFolder;
+  readonly target: JobTarget;
+  /** What run.json says of the kind. */
+  readonly facts: JobFacts;
+  /** When it began: `performance.now()`. */
+  readonly startedAt: number;
+  /** Opens the kind's tables in the folder's work folder, when all is computed. */
+  openTables(plan: Plan): Promise<ResultTables>;
+}
+
+/** A scheduler that is gone is tried again so often, and this long apart. */
+const RECONNECTS_MAX = 20;
+const RECONNECT_MS = 1500;
+
+/**
+ * Runs a job to its end. Throws RaysidueError; the same call again resumes. The caller opens the
+ * output folder, since what it is for depends on the kind, and closes it.
+ */
+export function runSequenceJob(
+  session: Session,
+  options: JobOptions,
+  parts: JobParts,
+): Promise<JobSummary> {
+  return new SequenceJob(session, options, parts).run();
+}
+
+class SequenceJob {
+  readonly #session: Session;
+  readonly #options: JobOptions;
+  readonly #parts: JobParts;
+  readonly #warnings: string[] = [];
+  readonly #signal: AbortSignal;
+  #balance: Balance | undefined;
+
+  constructor(session: Session, options: JobOptions, parts: JobParts) {
+    this.#session = session;
+    this.#options = options;
+    this.#parts = parts;
+    this.#signal = options.signal ?? new AbortController().signal;
+  }
+
+  get #target(): JobTarget {
+    return this.#parts.target;
+  }
+
+  async run(): Promise<JobSummary> {
+    const { folder, startedAt, facts } = this.#parts;
+    const { observer, inputs, command } = this.#options;
+    using plan = new Plan(folder.work, spaceDigest(this.#target.space));
+    const namesPath = join(folder.work, "names.tsv");
+    const read = await this.#read(plan, namesPath);
+    const stores = await this.#openStores(folder);
+    try {
+      for (const [number, store] of stores.entries()) await plan.locate(store, number);
+      const planned = planOf(plan, read);
+      observer?.onPlan?.(planned);
+      const computeStartedAt = performance.now();
+      const failures = await this.#compute(folder, plan, stores);
+      const computeSeconds = (performance.now() - computeStartedAt) / 1000;
+      observer?.onWriting?.(planned.records);
+      const counts = await writeOutput({
+        folder,
+        plan,
+        namesPath,
+        stores,
+        tables: await this.#parts.openTables(plan),
+        failures,
+      });
+      await this.#share(folder);
+      const summary = this.#summarise({ folder, planned, counts, failures, stores });
+      const seconds = { total: (performance.now() - startedAt) / 1000, compute: computeSeconds };
+      const whole = { ...summary, seconds };
+      await writeReport(folder, { summary: whole, facts, read, inputs, command });
+      return whole;
+    } finally {
+      for (const store of stores) await store.close();
+    }
+  }
+
+  get #cacheFolder(): string | null {
+    const { cacheFolder } = this.#options;
+    return cacheFolder === undefined ? defaultCacheFolder() : cacheFolder;
+  }
+
+  async #read(plan: Plan, namesPath: string): Promise<ReadCounts> {
+    const { inputs, isRecursive, onInvalid, observer } = this.#options;
+    const read = await readSequences(plan, {
+      inputs,
+      isRecursive: isRecursive === true,
+      rules: this.#target.rules,
+      costOf: this.#target.costOf,
+      onInvalid: onInvalid ?? "fail",
+      namesPath,
+      signal: this.#signal,
+      onRead: (records) => observer?.onRead?.(records),
+    });
+    plan.deduplicate();
+    for (const [what, count] of Object.entries(read.changes)) {
+      this.#warn(`${count} sequences: ${what} (index.tsv says which)`);
+    }
+    return read;
+  }
+
+  async #openStores(folder: OutputFolder): Promise<ResultStore[]> {
+    const stores = [await ResultStore.open(folder.shards, { writable: true })];
+    if (this.#cacheFolder !== null)
+      stores.push(await openSpace(this.#cacheFolder, this.#target.space));
+    return stores;
+  }
+
+  /** Runs what is left; the new rows' store is added to `stores`. */
+  async #compute(
+    folder: OutputFolder,
+    plan: Plan,
+    stores: ResultStore[],
+  ): Promise<Map<number, string>> {
+    const failures = new Map<number, string>();
+    const { items, located } = plan.distinct.counts();
+    if (items === located) return failures;
+    const trace = await TsvWriter.create(folder.file("trace.tsv"), TRACE_COLUMNS);
+    try {
+      for (let attempt = 0; ; attempt++) {
+        const lost = await this.#attempt(folder, plan, trace, failures, attempt);
+        const store = await ResultStore.open(folder.shards, { writable: true });
+        await plan.locate(store, stores.push(store) - 1);
+        if (!lost) break;
+      }
+      await trace.close();
+    } catch (thrown) {
+      await trace.close();
+      throw thrown;
+    }
+    return failures;
+  }
+
+  /** One run on the scheduler. Returns whether it was lost on the way and should go on anew. */
+  async #attempt(
+    folder: OutputFolder,
+    plan: Plan,
+    trace: TsvWriter,
+    failures: Map<number, string>,
+    attempt: number,
+  ): Promise<boolean> {
+    const { observer, weight, outputFolder } = this.#options;
+    const { cost, costLocated } = plan.distinct.counts();
+    const request = {
+      ...this.#target.request,
+      weight: weight ?? 1,
+      name: outputFolder,
+      expectedGflop: this.#target.gflopOf(cost - costLocated),
+    };
+    try {
+      const { failures: failed, balance } = await runTasks({
+        session: this.#session,
+        request,
+        plan,
+        shardFolder: folder.shards,
+        workFolder: folder.work,
+        signal: this.#signal,
+        listener: {
+          onProgress: (progress) => observer?.onProgress?.(progress),
+          onNotice: (text) => this.#warn(text),
+          onAttempts: (rows) => trace.write(rows.map(traceRow)),
+        },
+      });
+      for (const [item, reason] of failed) failures.set(item, reason);
+      this.#balance = balance;
+      return false;
+    } catch (thrown) {
+      const canGoOn =
+        thrown instanceof RaysidueError &&
+        thrown.code === "try-again" &&
+        !this.#session.isEmbedded &&
+        !this.#signal.aborted &&
+        attempt < RECONNECTS_MAX;
+      if (!canGoOn) throw thrown;
+      this.#warn(`${messageOf(thrown)}; trying again`);
+      await delay(RECONNECT_MS);
+      return true;
+    }
+  }
+
+  /** Brings this run's rows into the cache that runs share. */
+  async #share(folder: OutputFolder): Promise<void> {
+    if (this.#cacheFolder === null) return;
+    const { warnings } = await publish(this.#cacheFolder, this.#target.space, folder.shards);
+    for (const warning of warnings) this.#warn(warning);
+  }
+
+  #summarise(parts: {
+    folder: OutputFolder;
+    planned: JobPlan;
+    counts: OutputCounts;
+    failures: ReadonlyMap<number, string>;
+    stores: readonly ResultStore[];
+  }): Omit<JobSummary, "seconds"> {
+    for (const store of parts.stores) for (const warning of store.warnings) this.#warn(warning);
+    const { distinct, cached } = parts.planned;
+    return {
+      outputFolder: parts.folder.path,
+      plan: parts.planned,
+      computed: distinct - cached - parts.failures.size,
+      rows: parts.counts.rows,
+      failed: parts.counts.failed,
+      quarantined: parts.failures.size,
+      ...(this.#balance && { balance: this.#balance }),
+      warnings: this.#warnings,
+    };
+  }
+
+  #warn(text: string): void {
+    this.#warnings.push(text);
+    this.#options.observer?.onNotice?.(text);
+  }
+}
+
+function planOf(plan: Plan, read: ReadCounts): JobPlan {
+  const { items, located, residues, residuesLocated } = plan.distinct.counts();
+  return {
+    records: read.records,
+    refused: read.refused,
+    distinct: items,
+    cached: located,
+    residues,
+    residuesCached: residuesLocated,
+  };
+}
