@@ -8,6 +8,7 @@
 import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import PQueue from "p-queue";
 import { RaysidueError } from "../base/errors.ts";
 import type { AttemptRow, DriverEvent, Progress, RunSpec, ShardRows } from "../rpc/messages.ts";
@@ -18,7 +19,7 @@ import type { Plan } from "./plan.ts";
 import { RowFetcher } from "./row-fetcher.ts";
 import type { Session } from "./session.ts";
 import { placeProbe } from "./shard-probe.ts";
-import { TaskStream } from "./task-stream.ts";
+import { itemsOf, type Submission, TaskStream } from "./task-stream.ts";
 
 /** What a run computes, without what only this attempt at it needs. */
 export type RunRequest = Pick<
@@ -36,6 +37,8 @@ export interface RunTasksOptions {
   readonly session: Session;
   readonly request: RunRequest;
   readonly plan: Plan;
+  /** What is sent instead of an item's bytes; its key stays the item's own. */
+  readonly dress?: (data: Uint8Array) => Uint8Array;
   readonly shardFolder: string;
   readonly workFolder: string;
   readonly listener: RunListener;
@@ -67,11 +70,22 @@ export async function runTasks(options: RunTasksOptions): Promise<TasksOutcome> 
   if (options.signal.aborted) onAbort();
   try {
     return await Promise.race([run.follow(), options.session.broken]);
+  } catch (thrown) {
+    if (options.session.isEmbedded) await deathOf(options.session);
+    throw thrown;
   } finally {
     options.signal.removeEventListener("abort", onAbort);
     stream.abandon();
     await run.close();
   }
+}
+
+/** A connection breaks a moment before its process is known to be dead; the death says more. */
+const DEATH_MS = 500;
+
+/** Throws why the session's own fleet ended, if it did just now. */
+async function deathOf(session: Session): Promise<void> {
+  await Promise.race([session.broken, delay(DEATH_MS, undefined, { ref: false })]);
 }
 
 class FollowedRun {
@@ -122,9 +136,16 @@ class FollowedRun {
         record.writeDoubleLE(item);
         this.#items.append(record);
       }
-      await this.#stream.submit(submission);
+      await this.#stream.submit(this.#dressed(submission));
     }
     this.#stream.endInput();
+  }
+
+  #dressed(submission: Submission): Submission {
+    const { dress } = this.#options;
+    if (dress === undefined) return submission;
+    const items = itemsOf(submission).map(dress);
+    return { ...submission, data: Buffer.concat(items), sizes: items.map((item) => item.length) };
   }
 
   async #listen(submitted: Promise<void>): Promise<DriverEvent & { type: "ended" }> {
