@@ -55,7 +55,7 @@ test("kill -9 of one of two workers started by hand", async () => {
   await using sandbox = new Sandbox();
   sandbox.mayLeaveTemporaries = true;
   const { workers, driver } = await twoWorkers(sandbox);
-  await firstShard(sandbox);
+  await until("shards of both", () => shardNames(sandbox.path("out")).length >= 2);
   workers[0]!.kill("SIGKILL");
   const { exit, stderr } = await driver.ended;
   assert.equal(exit, 0, stderr);

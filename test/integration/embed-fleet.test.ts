@@ -133,7 +133,7 @@ test("no scheduler there: said at once, with the address, and nothing written", 
   const embed = ["embed", "a.fasta", "-o", "out", "-m", "emulate", "--address"];
   const { stderr } = await sandbox.expect(69, [...embed, "grpc://127.0.0.1:1"], { environment });
   assert.match(stderr, /no scheduler answers at grpc:\/\/127\.0\.0\.1:1; start one/);
-  const bad = await sandbox.expect(64, [...embed, "http://127.0.0.1:1"], { environment });
+  const bad = await sandbox.expect(64, [...embed, "ftp://127.0.0.1:1"], { environment });
   assert.match(bad.stderr, /write grpc:\/\/HOST:PORT/);
   const worker = ["worker", "start", "--address", "grpc://127.0.0.1:1", "--grace", "0s"];
   assert.match(
