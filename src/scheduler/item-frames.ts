@@ -76,7 +76,8 @@ export class ItemFrames {
     for (let i = 0; i < count; i++) {
       const task = tasks[i]!;
       const frame = this.#frameOf(task);
-      assert(frame !== undefined, `task ${task} is settled or unknown`);
+      // Not as a condition with a message: that would build the message for every task.
+      if (frame === undefined) assert.fail(`task ${task} is settled or unknown`);
       const index = task - frame.firstTask;
       frames[i] = frame;
       numbers[i] = task;
