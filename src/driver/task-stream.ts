@@ -19,6 +19,15 @@ export interface Submission {
   readonly keys: Uint8Array;
 }
 
+/** Views of a submission's items. */
+export function itemsOf({ data, sizes }: Pick<Submission, "data" | "sizes">): Uint8Array[] {
+  let end = 0;
+  return sizes.map((size) => {
+    end += size;
+    return data.subarray(end - size, end);
+  });
+}
+
 export class TaskStream {
   readonly #stream: MessageStream<DriverEvent, DriverRequest>;
   #creditBytes = 0;
