@@ -55,6 +55,48 @@ PACKAGES_KEPT = 3
 PACKAGE_AGE_SECONDS = 86_400.0
 MAIN = "dist/src/cli/main.js"
 
+# Becomes the daemon, in a process group of its own. Forking happens in this interpreter of one
+# thread and not in the agent, whose libraries have hooks. Before that it leaves a janitor behind,
+# in a session of its own, for the case that the agent is killed: once the daemon is gone (its end
+# of the pipe closes) and the agent too, engines are ended and the folder is removed.
+LAUNCHER = """
+import os, shutil, signal, sys, time
+folder, agent, started = sys.argv[1:4]
+group = os.getpid()
+read, write = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    os.close(write)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    os.chdir("/")
+    os.read(read, 1)
+    for _ in range(30):
+        try:
+            is_alive = open(agent).read().rsplit(")", 1)[1].split()[19] == started
+        except OSError:
+            is_alive = False
+        if not is_alive:
+            time.sleep(0.5)
+            try:
+                os.killpg(group, signal.SIGKILL)
+            except OSError:
+                pass
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                os.rmdir(os.path.dirname(folder))
+            except OSError:
+                pass
+            break
+        time.sleep(0.1)
+    os._exit(0)
+os.close(read)
+os.set_inheritable(write, True)
+os.setpgid(0, 0)
+os.execv(sys.argv[4], sys.argv[4:])
+"""
+
 
 def _cache_root() -> str:
     named = os.environ.get("RAYSIDUE_CACHE_DIR")
@@ -494,10 +536,11 @@ class NodeAgent:
         """One life of the daemon: its exit code and the name of the signal that ended it."""
         self._set("starting")
         self._line = ""
-        # A group of its own, set by an interpreter of one thread: forking hooks are for others.
-        launcher = "import os,sys; os.setpgid(0,0); os.execv(sys.argv[1], sys.argv[1:])"
+        agent = os.getpid()
+        watched = [self._folder, f"/proc/{agent}/stat", _process_started(agent) or ""]
+        command = self._command(node, address)
         child = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", launcher, *self._command(node, address)],
+            [sys.executable, "-I", "-S", "-c", LAUNCHER, *watched, *command],
             cwd=self._folder,
             env=self._environment(),
             stdin=subprocess.PIPE,

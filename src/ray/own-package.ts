@@ -14,6 +14,9 @@ import type { TarEntry } from "./tar.ts";
 /** Where package.json stands: three folders up from dist/src/ray. */
 export const PACKAGE_ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 
+/** What this file was compiled into; on nodes it is always called dist/src. */
+const COMPILED = fileURLToPath(new URL("../", import.meta.url));
+
 /** What only drivers need: writers of output formats and the progress bar. */
 const DRIVER_ONLY = new Set(["apache-arrow", "h5wasm", "parquet-wasm", "cli-progress"]);
 
@@ -40,7 +43,7 @@ export async function packageFor(target: NodePlatform): Promise<Archive> {
   const add = async (folder: string, isKept: (path: string) => boolean) => {
     await collect(join(PACKAGE_ROOT, folder), folder, isKept, entries);
   };
-  await add("dist/src", (path) => !/\.(test|fixture)\.js$/.test(path));
+  await collect(COMPILED, "dist/src", (path) => !/\.(test|fixture)\.js$/.test(path), entries);
   await add("proto", () => true);
   for (const name of await productionPackages()) {
     await add(join("node_modules", name), (path) => !others.test(`${path}/`));

@@ -6,12 +6,12 @@
  * lives in the namespace, by process id. Needs Linux, root and `ip`; `absence` says what is missing.
  */
 import { execFile, execFileSync, spawn } from "node:child_process";
-import { createWriteStream, mkdirSync, openSync, readFileSync } from "node:fs";
+import { mkdirSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { repositoryRoot } from "../source-tree.fixture.ts";
+import { until } from "./processes.ts";
 
 const run = promisify(execFile);
 
@@ -53,6 +53,7 @@ export class RayNodes {
       RAY_worker_niceness: "0",
       RAY_enable_worker_prestart: "0",
       RAYSIDUE_CACHE_DIR: join(folder, "cache"),
+      HF_HOME: join(folder, "hub-home"),
       TMPDIR: join(folder, "tmp"),
       ...environment,
     };
@@ -163,6 +164,15 @@ export class RayNodes {
     return all.filter(({ commandLine }) => parts.every((part) => commandLine.includes(part)));
   }
 
+  /** The worker daemons on the nodes. */
+  async workers(): Promise<RayProcess[]> {
+    // Their janitors carry the same words, as arguments of a Python.
+    const all = await this.processes();
+    return all.filter(({ commandLine }) =>
+      /^\S*node \S+dist\/src\/cli\/main\.js worker /.test(commandLine),
+    );
+  }
+
   /** The process that makes a node a node. */
   async raylet(node: number): Promise<number> {
     const address = this.addressOf(node);
@@ -171,11 +181,19 @@ export class RayNodes {
     return found.pid;
   }
 
+  /** What of raysidue is on the nodes besides their caches: processes and temporary files. */
+  async leftovers(): Promise<string[]> {
+    const daemons = await this.find("dist/src/cli/main.js");
+    const files = readdirSync(join(this.folder, "tmp")).filter((name) => /raysidue|rsd/.test(name));
+    return [...daemons.map(({ commandLine }) => commandLine), ...files];
+  }
+
   async stop(): Promise<void> {
     for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       for (const { pid } of await this.processes()) kill(pid, signal);
-      const deadline = Date.now() + (signal === "SIGTERM" ? 3000 : 10_000);
-      while ((await this.processes()).length > 0 && Date.now() < deadline) await delay(50);
+      const ms = signal === "SIGTERM" ? 3000 : 10_000;
+      const isEmpty = async () => (await this.processes()).length === 0;
+      await until("end of the nodes", isEmpty, ms).catch(() => {});
     }
     await this.#ip("netns", "del", this.#namespace).catch(() => {});
     await rm(this.folder, { recursive: true, force: true });
@@ -183,7 +201,6 @@ export class RayNodes {
 
   async #layCable(): Promise<void> {
     for (const name of ["home", "cache", "tmp"]) mkdirSync(join(this.folder, name));
-    createWriteStream(join(this.folder, "spawned.log")).end();
     const [here, there] = [`rs${process.pid}`, "veth0"];
     await this.#ip("netns", "add", this.#namespace);
     await this.#ip(
@@ -214,21 +231,6 @@ export function kill(pid: number, signal: NodeJS.Signals): void {
     process.kill(pid, signal);
   } catch {
     // Gone already: that is what was wanted.
-  }
-}
-
-/** Resolves as soon as `condition` holds; throws with `what` when it does not within `ms`. */
-export async function until<T>(
-  what: string,
-  ms: number,
-  condition: () => Promise<T | undefined | false> | T | undefined | false,
-): Promise<T> {
-  const deadline = Date.now() + ms;
-  for (;;) {
-    const value = await condition();
-    if (value !== undefined && value !== false) return value;
-    if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`);
-    await delay(50);
   }
 }
 
