@@ -7,29 +7,20 @@
  * its rows become (ResultTables).
  */
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { messageOf, RaysidueError } from "../base/errors.ts";
-import { TsvWriter } from "../formats/tsv.ts";
 import type { SequenceRules } from "../kind/sequence.ts";
 import type { Progress } from "../rpc/messages.ts";
-import { type NamedSpace, openSpace, publish } from "../store/cache.ts";
+import { type NamedSpace, publish } from "../store/cache.ts";
 import { defaultCacheFolder } from "../store/cache-folder.ts";
 import { spaceDigest } from "../store/content-key.ts";
-import { ResultStore } from "../store/result-store.ts";
+import type { ResultStore } from "../store/result-store.ts";
 import type { Balance } from "./balance.ts";
-import {
-  type JobFacts,
-  type JobPlan,
-  type JobSummary,
-  TRACE_COLUMNS,
-  traceRow,
-  writeReport,
-} from "./job-report.ts";
+import { type ComputeOutcome, computePlan, openStores } from "./compute-plan.ts";
+import { type JobFacts, type JobPlan, type JobSummary, writeReport } from "./job-report.ts";
 import type { OutputFolder } from "./output-folder.ts";
 import { Plan } from "./plan.ts";
 import { type ReadCounts, readSequences } from "./read-sequences.ts";
 import { type OutputCounts, type ResultTables, writeOutput } from "./result-output.ts";
-import { type RunRequest, runTasks } from "./run-tasks.ts";
+import type { RunRequest } from "./run-tasks.ts";
 import type { Session } from "./session.ts";
 
 export interface JobOptions {
@@ -82,10 +73,6 @@ export interface JobParts {
   openTables(plan: Plan): Promise<ResultTables>;
 }
 
-/** A scheduler that is gone is tried again so often, and this long apart. */
-const RECONNECTS_MAX = 20;
-const RECONNECT_MS = 1500;
-
 /**
  * Runs a job to its end. Throws RaysidueError; the same call again resumes. The caller opens the
  * output folder, since what it is for depends on the kind, and closes it.
@@ -104,7 +91,6 @@ class SequenceJob {
   readonly #parts: JobParts;
   readonly #warnings: string[] = [];
   readonly #signal: AbortSignal;
-  #balance: Balance | undefined;
 
   constructor(session: Session, options: JobOptions, parts: JobParts) {
     this.#session = session;
@@ -123,13 +109,13 @@ class SequenceJob {
     using plan = new Plan(folder.work, spaceDigest(this.#target.space));
     const namesPath = join(folder.work, "names.tsv");
     const read = await this.#read(plan, namesPath);
-    const stores = await this.#openStores(folder);
+    const cache = { root: this.#cacheFolder, space: this.#target.space };
+    const stores = await openStores(folder, plan, cache);
     try {
-      for (const [number, store] of stores.entries()) await plan.locate(store, number);
       const planned = planOf(plan, read);
       observer?.onPlan?.(planned);
       const computeStartedAt = performance.now();
-      const failures = await this.#compute(folder, plan, stores);
+      const { failures, balance } = await this.#compute(plan, stores);
       const computeSeconds = (performance.now() - computeStartedAt) / 1000;
       observer?.onWriting?.(planned.records);
       const counts = await writeOutput({
@@ -141,7 +127,7 @@ class SequenceJob {
         failures,
       });
       await this.#share(folder);
-      const summary = this.#summarise({ folder, planned, counts, failures, stores });
+      const summary = this.#summarise({ folder, planned, counts, failures, stores, balance });
       const seconds = { total: (performance.now() - startedAt) / 1000, compute: computeSeconds };
       const whole = { ...summary, seconds };
       await writeReport(folder, { summary: whole, facts, read, inputs, command });
@@ -175,83 +161,24 @@ class SequenceJob {
     return read;
   }
 
-  async #openStores(folder: OutputFolder): Promise<ResultStore[]> {
-    const stores = [await ResultStore.open(folder.shards, { writable: true })];
-    if (this.#cacheFolder !== null)
-      stores.push(await openSpace(this.#cacheFolder, this.#target.space));
-    return stores;
-  }
-
-  /** Runs what is left; the new rows' store is added to `stores`. */
-  async #compute(
-    folder: OutputFolder,
-    plan: Plan,
-    stores: ResultStore[],
-  ): Promise<Map<number, string>> {
-    const failures = new Map<number, string>();
-    const { items, located } = plan.distinct.counts();
-    if (items === located) return failures;
-    const trace = await TsvWriter.create(folder.file("trace.tsv"), TRACE_COLUMNS);
-    try {
-      for (let attempt = 0; ; attempt++) {
-        const lost = await this.#attempt(folder, plan, trace, failures, attempt);
-        const store = await ResultStore.open(folder.shards, { writable: true });
-        await plan.locate(store, stores.push(store) - 1);
-        if (!lost) break;
-      }
-      await trace.close();
-    } catch (thrown) {
-      await trace.close();
-      throw thrown;
-    }
-    return failures;
-  }
-
-  /** One run on the scheduler. Returns whether it was lost on the way and should go on anew. */
-  async #attempt(
-    folder: OutputFolder,
-    plan: Plan,
-    trace: TsvWriter,
-    failures: Map<number, string>,
-    attempt: number,
-  ): Promise<boolean> {
+  #compute(plan: Plan, stores: ResultStore[]): Promise<ComputeOutcome> {
     const { observer, weight, outputFolder } = this.#options;
     const { cost, costLocated } = plan.distinct.counts();
-    const request = {
-      ...this.#target.request,
-      weight: weight ?? 1,
-      name: outputFolder,
-      expectedGflop: this.#target.gflopOf(cost - costLocated),
-    };
-    try {
-      const { failures: failed, balance } = await runTasks({
-        session: this.#session,
-        request,
-        plan,
-        shardFolder: folder.shards,
-        workFolder: folder.work,
-        signal: this.#signal,
-        listener: {
-          onProgress: (progress) => observer?.onProgress?.(progress),
-          onNotice: (text) => this.#warn(text),
-          onAttempts: (rows) => trace.write(rows.map(traceRow)),
-        },
-      });
-      for (const [item, reason] of failed) failures.set(item, reason);
-      this.#balance = balance;
-      return false;
-    } catch (thrown) {
-      const canGoOn =
-        thrown instanceof RaysidueError &&
-        thrown.code === "try-again" &&
-        !this.#session.isEmbedded &&
-        !this.#signal.aborted &&
-        attempt < RECONNECTS_MAX;
-      if (!canGoOn) throw thrown;
-      this.#warn(`${messageOf(thrown)}; trying again`);
-      await delay(RECONNECT_MS);
-      return true;
-    }
+    return computePlan({
+      session: this.#session,
+      folder: this.#parts.folder,
+      plan,
+      stores,
+      request: {
+        ...this.#target.request,
+        weight: weight ?? 1,
+        name: outputFolder,
+        expectedGflop: this.#target.gflopOf(cost - costLocated),
+      },
+      signal: this.#signal,
+      onProgress: (progress) => observer?.onProgress?.(progress),
+      onWarning: (text) => this.#warn(text),
+    });
   }
 
   /** Brings this run's rows into the cache that runs share. */
@@ -267,6 +194,7 @@ class SequenceJob {
     counts: OutputCounts;
     failures: ReadonlyMap<number, string>;
     stores: readonly ResultStore[];
+    balance: Balance | undefined;
   }): Omit<JobSummary, "seconds"> {
     for (const store of parts.stores) for (const warning of store.warnings) this.#warn(warning);
     const { distinct, cached } = parts.planned;
@@ -277,7 +205,7 @@ class SequenceJob {
       rows: parts.counts.rows,
       failed: parts.counts.failed,
       quarantined: parts.failures.size,
-      ...(this.#balance && { balance: this.#balance }),
+      ...(parts.balance && { balance: parts.balance }),
       warnings: this.#warnings,
     };
   }
