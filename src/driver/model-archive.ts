@@ -9,12 +9,16 @@ import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { hubCacheRoot } from "../model/environment.ts";
 import type { LocatedModel, ModelFile } from "../model/locate.ts";
+import type { LocatedScorer } from "../model/scorer.ts";
 import { Archive } from "../ray/archive.ts";
 import type { TarEntry } from "../ray/tar.ts";
 
+/** What nodes can be given. */
+export type ProvidedModel = LocatedModel | LocatedScorer;
+
 /** Undefined for a model that nodes cannot be given: an emulated one, or a folder of the user's. */
 export async function modelArchive(
-  model: LocatedModel,
+  model: ProvidedModel,
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<Archive | undefined> {
   if (model.folder === null) return undefined;

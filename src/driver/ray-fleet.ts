@@ -10,12 +10,12 @@
 import { randomBytes } from "node:crypto";
 import { Deferred } from "../base/deferred.ts";
 import { RaysidueError } from "../base/errors.ts";
-import type { LocatedModel } from "../model/locate.ts";
 import type { RayCluster } from "../ray/cluster.ts";
 import { Supplies, UnreachableError } from "../ray/daemon-start.ts";
 import { type ClusterAddress, openCluster } from "../ray/open-cluster.ts";
 import { stopFleet, WorkerFleet } from "../ray/worker-fleet.ts";
 import { makeToken } from "../rpc/channel.ts";
+import type { ProvidedModel } from "./model-archive.ts";
 import { modelArchive } from "./model-archive.ts";
 import {
   findSharedScheduler,
@@ -46,7 +46,7 @@ export interface RayFleetStart {
   /** The user's token, for a bridge and for a fleet to join; undefined where there is none. */
   readonly userToken: string | undefined;
   /** Brought to every node that has them not. */
-  readonly models: readonly LocatedModel[];
+  readonly models: readonly ProvidedModel[];
   readonly options: RayFleetOptions;
 }
 

@@ -6,12 +6,12 @@
  * whose results are all known starts nothing) and ends with the session.
  */
 import { RaysidueError } from "../base/errors.ts";
-import type { LocatedModel } from "../model/locate.ts";
 import { type ClusterAddress, parseClusterAddress } from "../ray/open-cluster.ts";
 import type { SchedulerStatus } from "../rpc/messages.ts";
 import { SchedulerConnection } from "../rpc/scheduler-service.ts";
 import { parseAddress } from "./address.ts";
 import { EmbeddedFleet, type EmbeddedOptions } from "./embedded.ts";
+import type { ProvidedModel } from "./model-archive.ts";
 import type { RayFleetOptions } from "./ray-fleet.ts";
 import { findToken, userToken } from "./token.ts";
 
@@ -39,7 +39,7 @@ interface OwnFleet {
 export class Session {
   readonly #options: ConnectOptions;
   readonly #cluster: ClusterAddress | undefined;
-  readonly #models: LocatedModel[] = [];
+  readonly #models: ProvidedModel[] = [];
   #connection: Promise<SchedulerConnection> | undefined;
   #fleet: OwnFleet | undefined;
   #token = "";
@@ -57,7 +57,7 @@ export class Session {
   }
 
   /** Makes a model known that a run is going to need: a fleet on a cluster is given its files. */
-  provide(model: LocatedModel): void {
+  provide(model: ProvidedModel): void {
     this.#models.push(model);
   }
 
