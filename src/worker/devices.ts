@@ -84,13 +84,15 @@ export class Devices {
   async #makeCpu(run: RunSpec): Promise<Device[]> {
     const { engines, threads, memoryBytes, isShortLived } = this.#options;
     const { expectedGflop } = run;
+    const isFast = isShortLived === true && expectedGflop > 0 && expectedGflop < BRIEF_GFLOP;
     const layout = await chooseLayout({
       kind: run.kind,
       engine: run.engine,
       model: run.model,
       fingerprint: run.fingerprint,
       parameters: run.parameters,
-      isBrief: isShortLived === true && expectedGflop > 0 && expectedGflop < BRIEF_GFLOP,
+      // A pose is one thread's work: nothing is to be learned about more.
+      isBrief: isFast || run.kind === "score",
       ...(engines !== undefined && { processes: engines }),
       ...(threads !== undefined && { threads }),
       ...(memoryBytes !== undefined && { memoryBytes }),
