@@ -26,9 +26,15 @@ export class JobDisplay implements EmbedObserver, Disposable {
     etaBuffer: 1,
     format: "{percentage}% {done}",
   });
+  readonly #items: string;
   #onModel: EmbedObserver["onModel"];
   #isBarOn = false;
   #startedAt = 0;
+
+  /** `items`: what is computed, in the plural. */
+  constructor(items = "sequences") {
+    this.#items = items;
+  }
 
   onModel(progress: Parameters<NonNullable<EmbedObserver["onModel"]>>[0]): void {
     this.#onModel ??= showPull("model");
@@ -42,7 +48,7 @@ export class JobDisplay implements EmbedObserver, Disposable {
       `${formatCount(records)} records${skipped}`,
       `${formatCount(distinct)} distinct`,
       `${formatCount(cached)} cached`,
-      `${formatCount(residues)} residues`,
+      ...(residues > 0 ? [`${formatCount(residues)} residues`] : []),
     ];
     this.#line(`plan: ${parts.join(", ")}`);
   }
@@ -59,7 +65,7 @@ export class JobDisplay implements EmbedObserver, Disposable {
     const left =
       progress.idealSeconds || (tokensSubmitted - tokensCommitted) / Math.max(rate, 1e-9);
     const parts = [
-      `${formatCount(committed + quarantined)} of ${formatCount(submitted)} sequences`,
+      `${formatCount(committed + quarantined)} of ${formatCount(submitted)} ${this.#items}`,
       `${formatCount(tokensCommitted)} tokens`,
       tokensCommitted > 0 ? `${formatCount(rate)} tokens/s` : `${progress.devices} devices`,
       ...(tokensCommitted > 0 ? [`${formatSeconds(left)} left`] : []),

@@ -16,6 +16,7 @@ import { addModelCommand } from "./model.ts";
 import { addNodeCommand } from "./node.ts";
 import { addRunCommand } from "./run.ts";
 import { addSchedulerCommand } from "./scheduler.ts";
+import { addScoreCommand } from "./score.ts";
 import { applyFiles, nameEnvironment } from "./settings.ts";
 import { addSimulateCommand } from "./simulate.ts";
 import { addWorkerCommand } from "./worker.ts";
@@ -32,6 +33,7 @@ function createProgram(): Command {
         "\n2 finished but some items failed, 64 usage, 65 bad input, 69 unavailable, 75 try again.",
     );
   addEmbedCommand(program);
+  addScoreCommand(program);
   addModelCommand(program);
   addCacheCommand(program);
   addSchedulerCommand(program);

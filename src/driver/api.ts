@@ -14,6 +14,7 @@ import { type ConnectOptions, Session } from "./session.ts";
 
 export { type ErrorCode, RaysidueError } from "../base/errors.ts";
 export type { EmbedInput } from "../kind/embed.ts";
+export type { ScoreInput } from "../kind/score.ts";
 export type { Progress, SchedulerStatus } from "../rpc/messages.ts";
 export { type Balance, formatBalance } from "./balance.ts";
 export { examine, type Finding } from "./doctor.ts";
@@ -22,6 +23,8 @@ export { DEFAULT_MODEL } from "./embed-target.ts";
 export type { ItemResult, RunOptions, SequenceItem } from "./item-result.ts";
 export { type ItemRun, openRun } from "./item-run.ts";
 export type { JobPlan, JobSummary } from "./job-report.ts";
+export { openRegionTable, type RegionSource } from "./region-source.ts";
+export { type ScoreObserver, type ScoreOptions, type ScoreSummary, score } from "./score.ts";
 export type { JobObserver, JobOptions } from "./sequence-job.ts";
 export type { ConnectOptions, Session } from "./session.ts";
 export { TABLE_FORMATS, type TableFormat } from "./table-format.ts";

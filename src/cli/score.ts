@@ -1,0 +1,137 @@
+/**
+ * `raysidue score`: docking poses of antibody-antigen complexes to a ranking.
+ */
+import { type Command, Option } from "@commander-js/extra-typings";
+import { RaysidueError } from "../base/errors.ts";
+import { EXIT_QUARANTINED, printJson } from "./exit.ts";
+import { parseBytes, parseCount, parseShare } from "./option-values.ts";
+
+export function addScoreCommand(program: Command): void {
+  defineScore(program).action(runScore);
+}
+
+function defineScore(program: Command) {
+  return program
+    .command("score <input...>")
+    .description("rank docking poses (PDB, mmCIF, quiver; gzip; several models a file; folders)")
+    .requiredOption("-o, --output <folder>", "where results go; the same command again resumes")
+    .requiredOption("--heavy <chain>", "chain id of the heavy chain")
+    .option("--light <chain>", "chain id of the light chain (none for nanobodies)")
+    .requiredOption("--antigen <chains>", "chain ids of the antigen, with commas", splitChains)
+    .option("-m, --model <model>", "a scoring network of the catalogue", "deeprank-ab")
+    .addOption(
+      new Option("--embed-model <model>", "the residues' embedding; none moves scores by <= 0.015")
+        .choices(["none"] as const)
+        .default("none" as const),
+    )
+    .option("--regions <file>", "numberings as a table: sequence, regions (. F 1 2 3 a residue)")
+    .option("--compat", "exactly the original, its faults included")
+    .addOption(
+      new Option("--centre <where>", "what the coordinates' origin is: scores depend on it")
+        .choices(["file", "com"] as const)
+        .default("file" as const),
+    )
+    .addOption(
+      new Option("--radii <which>", "of atoms in buried areas")
+        .choices(["original", "consistent"] as const)
+        .default("original" as const),
+    )
+    .addOption(
+      new Option("--align <how>", "labels by residue number, or by residue (mends inner hetero)")
+        .choices(["original", "residues"] as const)
+        .default("original" as const),
+    )
+    .option("-r, --recursive", "search folders below folders too")
+    .option("--address <url>", "of a scheduler or a Ray cluster (default: this machine)")
+    .option(
+      "--engines <n>",
+      "engine processes on this machine (default: one a core)",
+      parseCount(1),
+    )
+    .option("--threads <n>", "threads of each engine (default: 1)", parseCount(1))
+    .option("--memory <size>", "memory that all engines together may use", parseBytes)
+    .option("--weight <share>", "share of the fleet against other runs", parseShare, 1)
+    .option("--cache-dir <folder>", "results shared by runs (default: in the user's cache)")
+    .option("--no-cache", "neither read nor write the shared results")
+    .option("--offline", "never touch the network")
+    .option("--json", "one JSON value on standard output");
+}
+
+type ScoreFlags = ReturnType<ReturnType<typeof defineScore>["opts"]>;
+
+function splitChains(text: string, earlier: readonly string[] = []): string[] {
+  return [...earlier, ...text.split(",")];
+}
+
+async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
+  const [{ connect, openRegionTable, score }, { JobDisplay }, { abortOnSignals }, path] =
+    await Promise.all([
+      import("../driver/api.ts"),
+      import("./job-display.ts"),
+      import("./signals.ts"),
+      import("node:path"),
+    ]);
+  const outputFolder = path.resolve(flags.output);
+  using interrupt = abortOnSignals();
+  using display = new JobDisplay("poses");
+  try {
+    const parameters = parametersOf(flags);
+    const regions = await openRegionTable(regionsFileOf(flags));
+    await using session = await connect({
+      logPath: path.join(outputFolder, "log.ndjson"),
+      onNotice: (text) => display.onNotice(text),
+      ...fleetOptions(flags),
+    });
+    const summary = await score(session, {
+      inputs,
+      outputFolder,
+      chains: chainsOf(flags),
+      regions,
+      parameters,
+      model: flags.model,
+      isRecursive: flags.recursive === true,
+      isOffline: flags.offline === true,
+      weight: flags.weight,
+      signal: interrupt.signal,
+      observer: display,
+      command: process.argv.slice(2),
+      ...(!flags.cache && { cacheFolder: null }),
+      ...(flags.cache && flags.cacheDir && { cacheFolder: path.resolve(flags.cacheDir) }),
+    });
+    display.onDone(summary);
+    if (summary.failed > 0) process.exitCode = EXIT_QUARANTINED;
+    if (flags.json) printJson({ ...summary, exit: process.exitCode ?? 0 });
+    else process.stdout.write(`${summary.outputFolder}\n`);
+  } catch (thrown) {
+    display[Symbol.dispose]();
+    interrupt.report(thrown, { isJson: flags.json === true });
+  }
+}
+
+function regionsFileOf({ regions }: ScoreFlags): string {
+  if (regions !== undefined) return regions;
+  const text = "name a table of numberings with --regions (columns sequence and regions)";
+  throw new RaysidueError("usage", text);
+}
+
+function chainsOf({ heavy, light, antigen }: ScoreFlags) {
+  return { heavy, antigen, ...(light !== undefined && { light }) };
+}
+
+/** `--compat` says in one word what the defaults are, and excludes what departs from them. */
+function parametersOf({ align, centre, radii, compat }: ScoreFlags) {
+  if (compat && (align !== "original" || centre !== "file" || radii !== "original")) {
+    const text = "--compat excludes --align residues, --centre com and --radii consistent";
+    throw new RaysidueError("usage", text);
+  }
+  return { align, centre, radii };
+}
+
+function fleetOptions({ address, engines, threads, memory }: ScoreFlags) {
+  return {
+    ...(address !== undefined && { address }),
+    ...(engines !== undefined && { engines }),
+    ...(threads !== undefined && { threads }),
+    ...(memory !== undefined && { memoryBytes: memory }),
+  };
+}

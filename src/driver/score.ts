@@ -1,0 +1,281 @@
+/**
+ * Scoring docking poses: from structures to a ranking in an output folder.
+ *
+ * Owns: the order of the phases: network, folder, read, look up, annotate what is distinct, score,
+ * write, share, report. Invariant: nothing is computed that a store already has, and what is known
+ * needs no annotation; killed at any moment, the same call goes on where the last durable row ended.
+ */
+import { join } from "node:path";
+import { RaysidueError } from "../base/errors.ts";
+import { decodePose } from "../kind/pose-item.ts";
+import {
+  canonicalScoreJson,
+  dressPose,
+  resolveScore,
+  type ScoreInput,
+  type ScoreParameters,
+} from "../kind/score.ts";
+import { ensureScorer } from "../model/pull.ts";
+import type { PullProgress } from "../model/pull-context.ts";
+import { DEFAULT_SCORER, type LocatedScorer } from "../model/scorer.ts";
+import type { ChainChoice } from "../science/chains.ts";
+import { poseSequences } from "../science/prepare.ts";
+import { type NamedSpace, publish } from "../store/cache.ts";
+import { defaultCacheFolder } from "../store/cache-folder.ts";
+import { spaceDigest } from "../store/content-key.ts";
+import type { ResultStore } from "../store/result-store.ts";
+import { type ComputeOutcome, computePlan, openStores } from "./compute-plan.ts";
+import { type JobPlan, type JobSummary, writeReport } from "./job-report.ts";
+import { OutputFolder } from "./output-folder.ts";
+import { Plan } from "./plan.ts";
+import { type PoseCounts, readPoses } from "./read-poses.ts";
+import type { RegionSource } from "./region-source.ts";
+import { type OutputCounts, writeOutput } from "./result-output.ts";
+import { OFF_CENTRE_MAX, type ScoreStatistics, ScoreTables } from "./score-tables.ts";
+import type { JobObserver, JobOptions } from "./sequence-job.ts";
+import type { Session } from "./session.ts";
+import { itemsOf } from "./task-stream.ts";
+
+export interface ScoreOptions extends Omit<JobOptions, "inputs" | "onInvalid"> {
+  /** PDB, mmCIF, quiver archives, each also gzipped; folders of them; `-` for a PDB stream. */
+  readonly inputs: readonly string[];
+  readonly chains: ChainChoice;
+  /** Who numbers the antibodies' sequences. */
+  readonly regions: RegionSource;
+  /** A scoring network of the catalogue. */
+  readonly model?: string;
+  readonly parameters?: ScoreInput;
+  /** Never touch the network. */
+  readonly isOffline?: boolean;
+  readonly observer?: ScoreObserver;
+}
+
+export interface ScoreObserver extends JobObserver {
+  onModel?(progress: PullProgress): void;
+}
+
+export interface ScoreSummary extends JobSummary {
+  readonly model: string;
+  readonly fingerprint: string;
+  /** Absent where no pose was scored. */
+  readonly statistics?: ScoreStatistics;
+}
+
+const EMBEDDING_NONE = "none";
+
+/**
+ * Scores every pose of the inputs. A pose that cannot be read or scored is in failed.tsv, and the
+ * rest is scored. Throws RaysidueError; the same call again resumes.
+ */
+export async function score(session: Session, options: ScoreOptions): Promise<ScoreSummary> {
+  const startedAt = performance.now();
+  const { observer, signal } = options;
+  const scorer = await ensureScorer(options.model ?? DEFAULT_SCORER, {
+    offline: options.isOffline === true,
+    ...(observer?.onModel && { onProgress: observer.onModel.bind(observer) }),
+    ...(signal && { signal }),
+  });
+  const sources = { embedding: EMBEDDING_NONE, regions: options.regions.name };
+  const parameters = resolveScore(options.parameters ?? {}, sources);
+  await using folder = await OutputFolder.open(options.outputFolder, {
+    kind: "score",
+    model: scorer.fingerprint,
+    parameters: canonicalScoreJson(parameters),
+    chains: JSON.stringify(options.chains),
+  });
+  session.provide(scorer);
+  return await new ScoreJob(session, options, { folder, scorer, parameters }).run(startedAt);
+}
+
+interface ScoreParts {
+  readonly folder: OutputFolder;
+  readonly scorer: LocatedScorer;
+  readonly parameters: ScoreParameters;
+}
+
+class ScoreJob {
+  readonly #session: Session;
+  readonly #options: ScoreOptions;
+  readonly #parts: ScoreParts;
+  readonly #space: NamedSpace;
+  readonly #signal: AbortSignal;
+  readonly #cacheFolder: string | null;
+  readonly #warnings: string[] = [];
+
+  constructor(session: Session, options: ScoreOptions, parts: ScoreParts) {
+    this.#session = session;
+    this.#options = options;
+    this.#parts = parts;
+    const { name, fingerprint } = parts.scorer;
+    const canonical = canonicalScoreJson(parts.parameters);
+    this.#space = { kind: "score", fingerprint, parameters: canonical, model: name };
+    this.#signal = options.signal ?? new AbortController().signal;
+    const { cacheFolder } = options;
+    this.#cacheFolder = cacheFolder === undefined ? defaultCacheFolder() : cacheFolder;
+  }
+
+  async run(startedAt: number): Promise<ScoreSummary> {
+    const { folder, parameters } = this.#parts;
+    const { observer } = this.#options;
+    using plan = new Plan(folder.work, spaceDigest(this.#space));
+    const namesPath = join(folder.work, "names.tsv");
+    const read = await this.#read(plan, namesPath);
+    this.#warn("scored without a language model's embedding: scores may differ by up to 0.015");
+    const cache = { root: this.#cacheFolder, space: this.#space };
+    const stores = await openStores(folder, plan, cache);
+    try {
+      const planned = planOf(plan, read);
+      observer?.onPlan?.(planned);
+      const computeStartedAt = performance.now();
+      const outcome = await this.#compute(plan, stores);
+      const compute = (performance.now() - computeStartedAt) / 1000;
+      observer?.onWriting?.(planned.records);
+      const tables = new ScoreTables(folder, { rowsMax: plan.rowCount, centre: parameters.centre });
+      const { failures } = outcome;
+      const counts = await writeOutput({ folder, plan, namesPath, stores, tables, failures });
+      const statistics = tables.statistics();
+      if (statistics === undefined) throw this.#nothingScored(read, outcome);
+      this.#warnOffCentre(statistics, counts);
+      await this.#share();
+      for (const store of stores) for (const warning of store.warnings) this.#warn(warning);
+      const total = (performance.now() - startedAt) / 1000;
+      const summary = this.#summarise({ planned, outcome, counts, seconds: { total, compute } });
+      return await this.#report({ ...summary, statistics }, read);
+    } finally {
+      for (const store of stores) await store.close();
+    }
+  }
+
+  async #read(plan: Plan, namesPath: string): Promise<PoseCounts> {
+    const { inputs, isRecursive, chains, observer } = this.#options;
+    const read = await readPoses(plan, {
+      inputs,
+      isRecursive: isRecursive === true,
+      choice: chains,
+      namesPath,
+      signal: this.#signal,
+      onRead: (poses) => observer?.onRead?.(poses),
+    });
+    plan.deduplicate();
+    return read;
+  }
+
+  async #compute(plan: Plan, stores: ResultStore[]): Promise<ComputeOutcome> {
+    const { folder } = this.#parts;
+    const { weight, outputFolder, observer } = this.#options;
+    const regions = await this.#annotate(plan);
+    return computePlan({
+      session: this.#session,
+      folder,
+      plan,
+      stores,
+      request: {
+        ...this.#space,
+        engine: "score",
+        weight: weight ?? 1,
+        name: outputFolder,
+        expectedGflop: 0,
+      },
+      dress: (data) => this.#dress(data, regions),
+      signal: this.#signal,
+      onProgress: (progress) => observer?.onProgress?.(progress),
+      onWarning: (text) => this.#warn(text),
+    });
+  }
+
+  /** Numbers the distinct sequences of the poses that are left. */
+  async #annotate(plan: Plan): Promise<ReadonlyMap<string, string>> {
+    const sequences = new Set<string>();
+    for (const submission of plan.remaining()) {
+      for (const item of itemsOf(submission)) {
+        const { heavy, light } = this.#sequencesOf(item);
+        sequences.add(heavy);
+        if (light !== "") sequences.add(light);
+      }
+    }
+    return sequences.size === 0 ? new Map() : this.#options.regions.regionsOf(sequences);
+  }
+
+  #sequencesOf(item: Uint8Array): { readonly heavy: string; readonly light: string } {
+    const { structure, choice } = decodePose(item);
+    return poseSequences(structure, choice, this.#parts.parameters.align);
+  }
+
+  #dress(item: Uint8Array, regions: ReadonlyMap<string, string>): Uint8Array {
+    const { heavy, light } = this.#sequencesOf(item);
+    return dressPose(item, {
+      heavy: regions.get(heavy) ?? "",
+      light: regions.get(light) ?? "",
+      antibodyScalars: new Float32Array(),
+      antigenScalars: new Float32Array(),
+    });
+  }
+
+  #nothingScored(read: PoseCounts, { failures }: ComputeOutcome): RaysidueError {
+    const [computed] = failures.values();
+    const reason = read.firstProblem || computed || "there is no pose";
+    const { inputs } = this.#options;
+    return new RaysidueError("bad-input", `${inputs.join(", ")}: no pose was scored: ${reason}`);
+  }
+
+  #warnOffCentre({ flagged }: ScoreStatistics, { rows }: OutputCounts): void {
+    const count = flagged.off_centre ?? 0;
+    if (count === 0) return;
+    const said = `${count} of ${rows} poses lie over ${OFF_CENTRE_MAX} angstrom from the origin`;
+    this.#warn(`${said}, on which scores depend: compare poses of one frame, or use --centre com`);
+  }
+
+  async #share(): Promise<void> {
+    if (this.#cacheFolder === null) return;
+    const { shards } = this.#parts.folder;
+    const { warnings } = await publish(this.#cacheFolder, this.#space, shards);
+    for (const warning of warnings) this.#warn(warning);
+  }
+
+  #summarise(parts: {
+    planned: JobPlan;
+    outcome: ComputeOutcome;
+    counts: OutputCounts;
+    seconds: JobSummary["seconds"];
+  }): Omit<ScoreSummary, "statistics"> {
+    const { planned, outcome, counts, seconds } = parts;
+    const { folder, scorer } = this.#parts;
+    const quarantined = outcome.failures.size;
+    return {
+      outputFolder: folder.path,
+      model: scorer.name,
+      fingerprint: scorer.fingerprint,
+      plan: planned,
+      computed: planned.distinct - planned.cached - quarantined,
+      rows: counts.rows,
+      failed: counts.failed,
+      quarantined,
+      seconds,
+      ...(outcome.balance && { balance: outcome.balance }),
+      warnings: this.#warnings,
+    };
+  }
+
+  async #report(summary: ScoreSummary, read: PoseCounts): Promise<ScoreSummary> {
+    const { folder, parameters, scorer } = this.#parts;
+    const { chains, inputs, command } = this.#options;
+    const { name, fingerprint } = scorer;
+    const { statistics } = summary;
+    const facts = { kind: "score", model: { name, fingerprint }, chains, parameters, statistics };
+    const { files, records, refused } = read;
+    const counted = { files, records, refused, changes: {} };
+    await writeReport(folder, { summary, facts, read: counted, inputs, command });
+    return summary;
+  }
+
+  #warn(text: string): void {
+    this.#warnings.push(text);
+    this.#options.observer?.onNotice?.(text);
+  }
+}
+
+/** Poses have no residues to count: atoms are in their cost. */
+function planOf(plan: Plan, { records, refused }: PoseCounts): JobPlan {
+  const { items, located } = plan.distinct.counts();
+  return { records, refused, distinct: items, cached: located, residues: 0, residuesCached: 0 };
+}
