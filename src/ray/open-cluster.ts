@@ -16,13 +16,15 @@ export const BRIDGE_PORT = 7471;
 const RAY_CLIENT_PORT = 10_001;
 const DASHBOARD_PORT = 8265;
 
-const DEFAULT_PORTS: Readonly<Record<string, number>> = {
-  bridge: BRIDGE_PORT,
-  bridges: BRIDGE_PORT,
-  ray: RAY_CLIENT_PORT,
-  http: DASHBOARD_PORT,
-  https: DASHBOARD_PORT,
-};
+const DEFAULT_PORTS = new Map(
+  Object.entries({
+    bridge: BRIDGE_PORT,
+    bridges: BRIDGE_PORT,
+    ray: RAY_CLIENT_PORT,
+    http: DASHBOARD_PORT,
+    https: DASHBOARD_PORT,
+  }),
+);
 
 export interface ClusterAddress {
   readonly scheme: string;
@@ -33,7 +35,7 @@ export interface ClusterAddress {
 /** Undefined for an address of another kind. Throws RaysidueError "usage" for a malformed one. */
 export function parseClusterAddress(text: string): ClusterAddress | undefined {
   const scheme = /^([a-z]+):\/\//.exec(text)?.[1] ?? "";
-  const defaultPort = DEFAULT_PORTS[scheme];
+  const defaultPort = DEFAULT_PORTS.get(scheme);
   if (defaultPort === undefined) return undefined;
   const match = /^[a-z]+:\/\/(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?\/?$/.exec(text);
   const port = match?.[2] === undefined ? defaultPort : Number(match[2]);
