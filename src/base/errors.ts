@@ -40,6 +40,13 @@ export function messageOf(thrown: unknown): string {
   return text.replace(/\s*\n\s*/g, "; ");
 }
 
+const DISK_FULL = "the disk is full; free some space and run the same command again";
+
+/** Whether a message is, or passes on, that a disk was full: nothing is wrong with what was done. */
+export function saysDiskFull(message: string): boolean {
+  return message.includes(DISK_FULL);
+}
+
 /** Turns an error of the operating system into one a user can act on; passes RaysidueErrors on. */
 export function fromSystemError(thrown: unknown, doing: string): RaysidueError {
   if (thrown instanceof RaysidueError) return thrown;
@@ -49,7 +56,7 @@ export function fromSystemError(thrown: unknown, doing: string): RaysidueError {
   switch (errno) {
     case "ENOSPC":
     case "EDQUOT":
-      return say("try-again", "the disk is full; free some space and run the same command again");
+      return say("try-again", DISK_FULL);
     case "EROFS":
     case "EACCES":
     case "EPERM":

@@ -54,6 +54,18 @@ export async function ensureFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });
   } catch (thrown) {
-    throw fromSystemError(thrown, `cannot create folder ${path}`);
+    throw fromSystemError(await causeOf(thrown, path), `cannot create folder ${path}`);
+  }
+}
+
+/** Node says ENOENT where a parent could not be created, whatever the reason; this finds it. */
+async function causeOf(thrown: unknown, path: string): Promise<unknown> {
+  if ((thrown as NodeJS.ErrnoException).code !== "ENOENT" || dirname(path) === path) return thrown;
+  try {
+    await mkdir(path);
+    return thrown;
+  } catch (second) {
+    const isParentMissing = (second as NodeJS.ErrnoException).code === "ENOENT";
+    return isParentMissing ? causeOf(thrown, dirname(path)) : second;
   }
 }

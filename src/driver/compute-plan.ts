@@ -7,7 +7,7 @@
  * the rows become.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { messageOf, RaysidueError } from "../base/errors.ts";
+import { messageOf, RaysidueError, saysDiskFull } from "../base/errors.ts";
 import { TsvWriter } from "../formats/tsv.ts";
 import type { Progress } from "../rpc/messages.ts";
 import { type NamedSpace, openSpace } from "../store/cache.ts";
@@ -74,9 +74,12 @@ export async function computePlan(options: ComputeOptions): Promise<ComputeOutco
       balance = outcome.balance;
       break;
     }
-  } finally {
-    await trace.close();
+  } catch (thrown) {
+    // What ended the run is said, not that its trace could not be written either.
+    await trace.close().catch(() => {});
+    throw thrown;
   }
+  await trace.close();
   return { failures, balance };
 }
 
@@ -106,6 +109,7 @@ async function runOnce(
       thrown instanceof RaysidueError &&
       thrown.code === "try-again" &&
       !session.isEmbedded &&
+      !saysDiskFull(thrown.message) &&
       !signal.aborted &&
       attempt < RECONNECTS_MAX;
     if (!canGoOn) throw thrown;

@@ -140,8 +140,9 @@ export class DistinctTable {
     return counts;
   }
 
+  /** Ends its use; the table is scratch. */
   close(): void {
-    this.#records.close();
+    this.#records.discard();
   }
 }
 

@@ -168,7 +168,8 @@ export class Plan {
   }
 
   close(): void {
-    this.#rows.close();
+    // A disk that is full must not turn the end of a run into another error.
+    this.#rows.discard();
     this.#distinct.close();
     closeSync(this.#data);
   }

@@ -10,7 +10,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import PQueue from "p-queue";
-import { RaysidueError } from "../base/errors.ts";
+import { messageOf, RaysidueError, saysDiskFull } from "../base/errors.ts";
 import type { AttemptRow, DriverEvent, Progress, RunSpec, ShardRows } from "../rpc/messages.ts";
 import { RecordFile } from "../store/record-file.ts";
 import { ShardSink } from "../store/shard-sink.ts";
@@ -98,6 +98,7 @@ class FollowedRun {
   readonly #fetcher: RowFetcher;
   readonly #sink: ShardSink;
   readonly #runFolder: string;
+  #fetchFailure: unknown;
 
   constructor(options: RunTasksOptions, stream: TaskStream) {
     this.#options = options;
@@ -113,6 +114,10 @@ class FollowedRun {
     submitted.catch(() => this.#stream.abandon());
     const ended = await this.#listen(submitted);
     await this.#fetches.onIdle();
+    if (this.#fetchFailure !== undefined) {
+      const text = `rows were not fetched: ${messageOf(this.#fetchFailure)}`;
+      throw new RaysidueError("try-again", text, { cause: this.#fetchFailure });
+    }
     const { outcome, balance } = ended;
     if (outcome === "done") return { failures: this.#failed, balance: parseBalance(balance) };
     if (outcome === "cancelled") throw new RaysidueError("cancelled", ended.message);
@@ -124,7 +129,7 @@ class FollowedRun {
     await this.#fetches.onIdle();
     this.#fetcher.close();
     await this.#sink.close();
-    this.#items.close();
+    this.#items.discard();
     await rm(this.#runFolder, { force: true });
   }
 
@@ -176,11 +181,15 @@ class FollowedRun {
           await this.#fetches.onSizeLessThan(FETCHES_WAITING_MAX);
           void this.#fetches
             .add(() => this.#fetch(rows, bulkAddress))
-            .catch((thrown: unknown) => listener.onNotice(String(thrown)));
+            .catch((thrown: unknown) => {
+              this.#fetchFailure ??= thrown;
+            });
         }
         return;
       case "quarantined":
         for (const { task, reason } of event.failures) {
+          // Not the item's fault: given up by mistake, it would not be tried again.
+          if (saysDiskFull(reason)) throw new RaysidueError("try-again", reason);
           this.#failed.set(this.#itemOf(task), reason);
         }
         return;

@@ -127,6 +127,13 @@ export class RecordFile {
     this.#bufferedCount = 0;
   }
 
+  /** Closes without flushing, for a table that nobody will open again; never throws. */
+  discard(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    closeSync(this.#file);
+  }
+
   /** Flushes and closes; repeated calls do nothing. */
   close(): void {
     if (!this.#isOpen) return;

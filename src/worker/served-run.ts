@@ -6,15 +6,29 @@
  * the run is open here; engines outlive it a while (engine-pool.ts), since the next run often has
  * the same model.
  */
-import { readFile } from "node:fs/promises";
+import { access, constants, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../base/errors.ts";
 import { ensureFolder } from "../base/files.ts";
+import type { EngineLaunch } from "../engine/host/engine-host.ts";
+import type { EngineRegistry } from "../engine/host/engine-registry.ts";
 import type { RunSpec, WorkerReport } from "../rpc/messages.ts";
 import { ShardSink } from "../store/shard-sink.ts";
 import type { DeviceEngine } from "./device-engine.ts";
 import type { Device, Devices } from "./devices.ts";
 import type { EnginePool } from "./engine-pool.ts";
+
+/** Where a worker's engines come from, and where they are kept. */
+export interface WorkerEngines {
+  readonly registry: EngineRegistry;
+  readonly pool: EnginePool;
+}
+
+interface Opening {
+  readonly pool: EnginePool;
+  readonly launch: EngineLaunch;
+  readonly sharedStorage: boolean;
+}
 
 export class ServedRun {
   readonly spec: RunSpec;
@@ -38,7 +52,7 @@ export class ServedRun {
   /** Brings an engine up on every device that can serve the run, reporting each as it is ready. */
   async open(
     devices: Devices,
-    engines: EnginePool,
+    engines: WorkerEngines,
     report: (report: WorkerReport) => void,
   ): Promise<void> {
     const { runId } = this.spec;
@@ -46,10 +60,10 @@ export class ServedRun {
       const sharedStorage = await this.#reachesShardFolder();
       this.#folder = sharedStorage ? this.spec.shardFolder : this.#spoolFolder;
       if (!sharedStorage) await ensureFolder(this.#folder);
+      const launch = await engines.registry.launch(this.spec.engine);
       const serving = await devices.serving(this.spec);
-      await Promise.all(
-        serving.map((device) => this.#openOn(device, engines, sharedStorage, report)),
-      );
+      const open = { pool: engines.pool, launch, sharedStorage };
+      await Promise.all(serving.map((device) => this.#openOn(device, open, report)));
     } catch (thrown) {
       const reason = messageOf(thrown);
       report({ type: "engineFailed", runId, device: undefined, reason, retryable: false });
@@ -75,8 +89,7 @@ export class ServedRun {
 
   async #openOn(
     device: Device,
-    engines: EnginePool,
-    sharedStorage: boolean,
+    { pool, launch, sharedStorage }: Opening,
     report: (report: WorkerReport) => void,
   ): Promise<void> {
     const { runId } = this.spec;
@@ -84,7 +97,7 @@ export class ServedRun {
     const failed = (reason: string) =>
       report({ type: "engineFailed", runId, device: info, reason, retryable: false });
     try {
-      const engine = engines.get(device, this.spec, failed);
+      const engine = pool.get(device, this.spec, launch, failed);
       await engine.start();
       if (this.#isClosed) return;
       this.#engines.set(info.device, engine);
@@ -99,9 +112,11 @@ export class ServedRun {
     const { shardFolder, probeName, probeToken } = this.spec;
     if (shardFolder === "" || !/^[A-Za-z0-9._-]+$/.test(probeName)) return false;
     try {
-      return (await readFile(join(shardFolder, probeName), "utf8")) === probeToken;
+      if ((await readFile(join(shardFolder, probeName), "utf8")) !== probeToken) return false;
+      await access(shardFolder, constants.W_OK);
+      return true;
     } catch {
-      // Not there, not readable, or another machine's folder of that name: not shared.
+      // Not there, not ours to write, or another machine's folder of that name: not shared.
       return false;
     }
   }
