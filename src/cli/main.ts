@@ -53,6 +53,11 @@ function forAll(command: Command, act: (each: Command) => void): void {
 }
 
 async function main(): Promise<void> {
+  // `raysidue model list | head`: the reader has what it wanted.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit();
+  });
   const program = createProgram();
   nameEnvironment(program);
   forAll(program, (command) => command.exitOverride());
