@@ -11,6 +11,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Command, CommanderError, type Option } from "commander";
 import { RaysidueError } from "../base/errors.ts";
+import { collect } from "./option-values.ts";
 
 type Table = { readonly [key: string]: unknown };
 
@@ -44,11 +45,14 @@ function applyEnvironment(command: Command): void {
   }
 }
 
-function parseText(option: Option, text: string, where: string): unknown {
+function parseText(
+  option: Option,
+  text: string,
+  where: string,
+  earlier: unknown = option.defaultValue,
+): unknown {
   try {
-    return option.parseArg === undefined
-      ? text
-      : option.parseArg(text, option.defaultValue as never);
+    return option.parseArg === undefined ? text : option.parseArg(text, earlier as never);
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) throw thrown;
     throw new RaysidueError("usage", `${where}: "${text}" is no ${option.long}: ${thrown.message}`);
@@ -93,11 +97,19 @@ function applyValue(command: Command, key: string, value: unknown, file: string)
     const option = target.options.find((each) => each.long === `--${key}`);
     if (option === undefined) continue;
     isKnown = true;
-    const text = Array.isArray(value) ? value.join(",") : String(value);
-    const parsed = option.isBoolean() ? value : parseText(option, text, `${file}: ${key}`);
+    const parsed = option.isBoolean() ? value : parseValue(option, value, `${file}: ${key}`);
     target.setOptionValueWithSource(option.attributeName(), parsed, "config");
   }
   if (!isKnown) throw new RaysidueError("usage", `${file}: no command has an option "${key}"`);
+}
+
+/** A list is what stands several times on the command line, or between commas. */
+function parseValue(option: Option, value: unknown, where: string): unknown {
+  if (!Array.isArray(value)) return parseText(option, String(value), where);
+  if ((option.parseArg as unknown) !== collect) return parseText(option, value.join(","), where);
+  let parsed = option.defaultValue;
+  for (const each of value) parsed = parseText(option, String(each), where, parsed);
+  return parsed;
 }
 
 function allCommands(command: Command): Command[] {

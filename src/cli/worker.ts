@@ -19,21 +19,37 @@ export function addWorkerCommand(program: Command): void {
       "offer an emulated device instead, e.g. speed=4,overhead=10ms,cost=0.1ms; repeatable",
       collect,
     )
+    .option(
+      "--engine <name=command>",
+      "an engine of your own: a command that serves engine.proto, or a folder with engine.py " +
+        "and requirements.txt; repeatable",
+      collect,
+    )
     .option("--grace <time>", "end after this long without a scheduler", parseSeconds, 60)
     .option("--spool <folder>", "where rows wait that the driver must fetch")
     .option("--with-parent", "end when standard input closes")
     .action(async (options) => {
-      const [daemon, emulated, address, token, { createLog }, { runDaemon }, { VERSION }, cache] =
-        await Promise.all([
-          import("../worker/daemon.ts"),
-          import("../worker/emulated.ts"),
-          import("../driver/address.ts"),
-          import("../driver/token.ts"),
-          import("../base/log.ts"),
-          import("./run-daemon.ts"),
-          import("../base/version.ts"),
-          import("../store/cache-folder.ts"),
-        ]);
+      const [
+        daemon,
+        emulated,
+        address,
+        token,
+        { createLog },
+        { runDaemon },
+        { VERSION },
+        cache,
+        registry,
+      ] = await Promise.all([
+        import("../worker/daemon.ts"),
+        import("../worker/emulated.ts"),
+        import("../driver/address.ts"),
+        import("../driver/token.ts"),
+        import("../base/log.ts"),
+        import("./run-daemon.ts"),
+        import("../base/version.ts"),
+        import("../store/cache-folder.ts"),
+        import("../engine/host/engine-registry.ts"),
+      ]);
       const { join } = await import("node:path");
       const { host, port } = address.parseAddress(options.address);
       const spoolRoot = options.spool ?? join(cache.defaultCacheFolder(), "spool");
@@ -46,6 +62,7 @@ export function addWorkerCommand(program: Command): void {
         version: VERSION,
         log: createLog("worker"),
         isShortLived: options.withParent === true,
+        ownEngines: (options.engine ?? []).map(registry.parseEngine),
         emulated: (options.emulate ?? []).map(emulated.parseEmulated),
         ...(options.engines !== undefined && { engines: options.engines }),
         ...(options.threads !== undefined && { threads: options.threads }),

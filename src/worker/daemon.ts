@@ -15,6 +15,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Deferred } from "../base/deferred.ts";
 import { messageOf, RaysidueError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { EngineRegistry, type NamedEngine } from "../engine/host/engine-registry.ts";
 import { PROTOCOL } from "../rpc/codec.ts";
 import type { AssignedBatch, RunSpec, WorkerOrder, WorkerReport } from "../rpc/messages.ts";
 import { SchedulerConnection } from "../rpc/scheduler-service.ts";
@@ -22,7 +23,7 @@ import type { MessageStream } from "../rpc/stream.ts";
 import { BulkServer } from "./bulk-server.ts";
 import { type DeviceOptions, Devices } from "./devices.ts";
 import { EnginePool } from "./engine-pool.ts";
-import { ServedRun } from "./served-run.ts";
+import { ServedRun, type WorkerEngines } from "./served-run.ts";
 
 const BACKOFF_FIRST_MS = 200;
 const BACKOFF_MAX_MS = 5000;
@@ -35,6 +36,8 @@ export interface WorkerOptions extends DeviceOptions {
   readonly token: string;
   /** `HOST:PORT` for drivers that do not share storage; port 0: any. */
   readonly listen: string;
+  /** Engines that this worker has beside those of raysidue. */
+  readonly ownEngines: readonly NamedEngine[];
   /** Rows of runs whose folder is not reached from here. */
   readonly spoolFolder: string;
   /** Without a scheduler for this long, the daemon ends. */
@@ -48,7 +51,7 @@ export class WorkerDaemon {
   readonly #workerId = randomUUID();
   readonly #scheduler: SchedulerConnection;
   readonly #devices: Devices;
-  readonly #engines: EnginePool;
+  readonly #engines: WorkerEngines;
   readonly #bulk: BulkServer;
   readonly #runs = new Map<string, ServedRun>();
   readonly #closed = new Deferred<void>();
@@ -62,7 +65,11 @@ export class WorkerDaemon {
     this.#options = options;
     this.#scheduler = new SchedulerConnection(options.scheduler, options.token);
     this.#devices = new Devices(options, (report) => this.#send(report));
-    this.#engines = new EnginePool(options.log);
+    const onMake = (text: string) => options.log.info({}, text);
+    this.#engines = {
+      registry: new EngineRegistry(options.ownEngines, onMake),
+      pool: new EnginePool(options.log),
+    };
     this.#bulk = new BulkServer(
       options,
       (runId) => this.#runs.get(runId)?.folder ?? this.#spool(runId),
@@ -108,7 +115,7 @@ export class WorkerDaemon {
     for (const device of this.#devices.all) device.lane.abandon();
     this.#stream?.break(new RaysidueError("cancelled", "the worker is closing"));
     await Promise.all([...this.#runs.values()].map((run) => run.close()));
-    await this.#engines.close();
+    await this.#engines.pool.close();
     this.#bulk.close();
     this.#scheduler.close();
     await rm(this.#options.spoolFolder, { recursive: true, force: true });

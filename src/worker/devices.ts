@@ -7,13 +7,18 @@
  */
 import os from "node:os";
 import { RaysidueError } from "../base/errors.ts";
+import { isOwnProcess } from "../engine/host/engine-registry.ts";
 import { chooseLayout } from "../engine/layout.ts";
+import { availableMemoryBytes } from "../engine/memory.ts";
 import type { DeviceInfo, RunSpec, WorkerReport } from "../rpc/messages.ts";
 import { DeviceLane } from "./device-lane.ts";
 import type { EmulatedDevice } from "./emulated.ts";
 
 /** Half a minute for two cores: a measurement takes a tenth of that, and gains a few per cent. */
 const BRIEF_GFLOP = 5_000;
+
+/** The rest is for the daemon, the driver and the user; as engine/layout.ts has it. */
+const HOSTS_MEMORY_SHARE = 0.6;
 
 export interface DeviceOptions {
   /** Engine processes on the CPU; measured if absent. */
@@ -41,6 +46,7 @@ export class Devices {
   readonly #all: Device[] = [];
   #cpu: Promise<Device[]> | undefined;
   #emulated: Device[] | undefined;
+  #hosts: Promise<Device[]> | undefined;
 
   constructor(options: DeviceOptions, report: (report: WorkerReport) => void) {
     this.#options = options;
@@ -63,6 +69,10 @@ export class Devices {
     }
     if (this.#options.emulated.length > 0) {
       throw new RaysidueError("unavailable", "this worker has emulated devices only");
+    }
+    if (!isOwnProcess(run.engine)) {
+      this.#hosts ??= this.#makeHosts();
+      return this.#hosts;
     }
     this.#cpu ??= this.#makeCpu(run);
     try {
@@ -102,6 +112,17 @@ export class Devices {
         { name: `cpu${i}`, type: "cpu", threads: layout.threads, memoryBytes: layout.memoryBytes },
         { threads: layout.threads, memoryBytes: layout.memoryBytes },
       ),
+    );
+  }
+
+  /** Engines in other languages: a process a core, as most of them have one thread. */
+  async #makeHosts(): Promise<Device[]> {
+    const { engines, memoryBytes } = this.#options;
+    const count = engines ?? os.availableParallelism();
+    const all = memoryBytes ?? HOSTS_MEMORY_SHARE * (await availableMemoryBytes());
+    const shared = { threads: 1, memoryBytes: Math.floor(all / count) };
+    return Array.from({ length: count }, (_, i) =>
+      this.#add({ name: `host${i}`, type: "cpu", ...shared }, shared),
     );
   }
 

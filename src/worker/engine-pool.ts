@@ -5,6 +5,7 @@
  * there are too many. Invariant: a device has at most ENGINES_A_DEVICE_MAX engines.
  */
 import type { Log } from "../base/log.ts";
+import type { EngineLaunch } from "../engine/host/engine-host.ts";
 import type { RunSpec } from "../rpc/messages.ts";
 import { DeviceEngine } from "./device-engine.ts";
 import type { Device } from "./devices.ts";
@@ -26,14 +27,22 @@ export class EnginePool {
     this.#log = log;
   }
 
-  /** The engine for `run` on `device`, started or not. `onDown`: it is given up for good. */
-  get(device: Device, run: RunSpec, onDown: (reason: string) => void): DeviceEngine {
+  /**
+   * The engine for `run` on `device`, started or not; `launch` says how it is. `onDown`: it is
+   * given up for good.
+   */
+  get(
+    device: Device,
+    run: RunSpec,
+    launch: EngineLaunch,
+    onDown: (reason: string) => void,
+  ): DeviceEngine {
     const { kind, engine, model, fingerprint, parameters } = run;
     const key = JSON.stringify([kind, engine, model, fingerprint, parameters]);
     const pooled = this.#byDevice.get(device.info.device) ?? [];
     const known = pooled.find((each) => each.key === key);
     const options = device.engineOptions;
-    const spec = { kind, engine, model, fingerprint, parameters, options };
+    const spec = { ...launch, kind, engine, model, fingerprint, parameters, options };
     const forget = (reason: string) => {
       this.#forget(device.info.device, key);
       onDown(reason);

@@ -20,9 +20,15 @@ import type { EngineOpened, EngineOpening, MicroBatchResult } from "../../rpc/en
 import { EngineConnection } from "../../rpc/engine-service.ts";
 import { LogTail } from "./log-tail.ts";
 
-export interface EngineSpec extends EngineOpening {
+/** How an engine's process is started. */
+export interface EngineLaunch {
   /** Program and arguments; absent: our own engine process. `--socket PATH` is added. */
   readonly command?: readonly string[];
+  /** Added to our own. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+export interface EngineSpec extends EngineOpening, EngineLaunch {
   /** Each line that the engine prints. */
   readonly onLog?: (line: string) => void;
 }
@@ -88,7 +94,7 @@ export class EngineHandle {
     this.#socket = join(folder, "engine.sock");
     const [program, ...rest] = spec.command ?? [process.execPath, OWN_ENGINE];
     this.#child = spawn(program!, [...rest, "--socket", this.#socket], {
-      env: { ...process.env, RAYSIDUE_TOKEN: token },
+      env: { ...process.env, ...spec.environment, RAYSIDUE_TOKEN: token },
       stdio: ["pipe", "pipe", "pipe"],
     });
     this.#connection = new EngineConnection(`unix:${this.#socket}`, token, this.#what);
