@@ -7,6 +7,7 @@
 import { Command as TypedCommand } from "@commander-js/extra-typings";
 import { type Command, CommanderError } from "commander";
 import { VERSION } from "../base/version.ts";
+import { addAnnotateCommand } from "./annotate.ts";
 import { addCacheCommand } from "./cache.ts";
 import { addClusterCommand } from "./cluster.ts";
 import { addDoctorCommand } from "./doctor.ts";
@@ -34,6 +35,7 @@ function createProgram(): Command {
     );
   addEmbedCommand(program);
   addScoreCommand(program);
+  addAnnotateCommand(program as unknown as Command);
   addModelCommand(program);
   addCacheCommand(program);
   addSchedulerCommand(program);

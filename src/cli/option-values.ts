@@ -58,6 +58,13 @@ export function parseShare(text: string): number {
   throw new InvalidArgumentError("write a number above 0.");
 }
 
+/** A number from 0 to 1. */
+export function parseFraction(text: string): number {
+  const fraction = Number(text);
+  if (text.trim() !== "" && fraction >= 0 && fraction <= 1) return fraction;
+  throw new InvalidArgumentError("write a number from 0 to 1.");
+}
+
 /** Collects the values of an option that may stand several times. */
 export function collect(value: string, earlier: readonly string[] = []): string[] {
   return [...earlier, value];

@@ -13,9 +13,11 @@ import { parseEmulated } from "../worker/emulated.ts";
 import { type ConnectOptions, Session } from "./session.ts";
 
 export { type ErrorCode, RaysidueError } from "../base/errors.ts";
+export type { AnnotateInput } from "../kind/annotate.ts";
 export type { EmbedInput } from "../kind/embed.ts";
 export type { ScoreInput } from "../kind/score.ts";
 export type { Progress, SchedulerStatus } from "../rpc/messages.ts";
+export { type AnnotateOptions, type AnnotateSummary, annotate } from "./annotate.ts";
 export { type Balance, formatBalance } from "./balance.ts";
 export { examine, type Finding } from "./doctor.ts";
 export { type EmbedObserver, type EmbedOptions, type EmbedSummary, embed } from "./embed.ts";

@@ -49,7 +49,7 @@ export async function embed(session: Session, options: EmbedOptions): Promise<Em
   session.provide(target.model);
   const { outputFolder, ...rest } = await runSequenceJob(session, options, {
     folder,
-    target,
+    target: { ...target, purpose: "embedded" },
     startedAt,
     facts: {
       kind: "embed",

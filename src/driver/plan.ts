@@ -152,6 +152,14 @@ export class Plan {
     }
   }
 
+  /** Canonical bytes of a distinct item. */
+  dataOf(item: number): Buffer {
+    const { offset, length } = this.#distinct.read(item);
+    const data = Buffer.allocUnsafe(length);
+    this.#readData(data, offset);
+    return data;
+  }
+
   /** All rows in the order of the input. */
   *rows(): Generator<PlannedRow[]> {
     for (const { bytes, count } of this.#rows.scan()) {

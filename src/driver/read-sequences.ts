@@ -20,6 +20,8 @@ export interface ReadOptions {
   readonly inputs: readonly string[];
   readonly isRecursive: boolean;
   readonly rules: SequenceRules;
+  /** What becomes of a sequence: "embedded". */
+  readonly purpose: string;
   /** What the scheduler weighs of a sequence of so many residues. */
   readonly costOf: (length: number) => number;
   readonly onInvalid: "fail" | "skip";
@@ -66,7 +68,7 @@ class SequenceReader {
   }
 
   async read(): Promise<ReadCounts> {
-    const { inputs, isRecursive, signal, onRead, onInvalid } = this.#options;
+    const { inputs, isRecursive, signal, onRead, onInvalid, purpose } = this.#options;
     const openOptions = { recursive: isRecursive, extensions: FASTA_EXTENSIONS, kind: "FASTA" };
     for await (const input of openInputs(inputs, { ...openOptions, signal })) {
       this.#files++;
@@ -80,10 +82,8 @@ class SequenceReader {
     await this.#names.close();
     if (this.#refused > 0 && onInvalid === "fail") throw this.#refusal();
     if (this.#records === this.#refused) {
-      throw new RaysidueError(
-        "bad-input",
-        `${inputs.join(", ")}: no sequence that can be embedded`,
-      );
+      const text = `${inputs.join(", ")}: no sequence that can be ${purpose}`;
+      throw new RaysidueError("bad-input", text);
     }
     return {
       files: this.#files,

@@ -54,6 +54,8 @@ export interface JobTarget {
   /** What results are known by, apart from the sequence. */
   readonly space: NamedSpace;
   readonly rules: SequenceRules;
+  /** What becomes of a sequence: "embedded". For errors. */
+  readonly purpose: string;
   /** What a run asks of the fleet, but for what depends on the inputs. */
   readonly request: Omit<RunRequest, "name" | "weight" | "expectedGflop">;
   /** What the scheduler weighs of a sequence of so many residues. */
@@ -69,6 +71,8 @@ export interface JobParts {
   readonly facts: JobFacts;
   /** When it began: `performance.now()`. */
   readonly startedAt: number;
+  /** Called before anything is computed, and only then; what is noticed is shown. */
+  prepare?(onNotice: (text: string) => void): Promise<void>;
   /** Opens the kind's tables in the folder's work folder, when all is computed. */
   openTables(plan: Plan): Promise<ResultTables>;
 }
@@ -148,6 +152,7 @@ class SequenceJob {
       inputs,
       isRecursive: isRecursive === true,
       rules: this.#target.rules,
+      purpose: this.#target.purpose,
       costOf: this.#target.costOf,
       onInvalid: onInvalid ?? "fail",
       namesPath,
@@ -161,9 +166,10 @@ class SequenceJob {
     return read;
   }
 
-  #compute(plan: Plan, stores: ResultStore[]): Promise<ComputeOutcome> {
+  async #compute(plan: Plan, stores: ResultStore[]): Promise<ComputeOutcome> {
     const { observer, weight, outputFolder } = this.#options;
-    const { cost, costLocated } = plan.distinct.counts();
+    const { cost, costLocated, items, located } = plan.distinct.counts();
+    if (located < items) await this.#parts.prepare?.((text) => observer?.onNotice?.(text));
     return computePlan({
       session: this.#session,
       folder: this.#parts.folder,

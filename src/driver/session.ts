@@ -56,6 +56,11 @@ export class Session {
     return this.#options.address === undefined || this.#cluster !== undefined;
   }
 
+  /** Whether the fleet is embedded on this machine. */
+  get isOnThisMachine(): boolean {
+    return this.#options.address === undefined;
+  }
+
   /** Makes a model known that a run is going to need: a fleet on a cluster is given its files. */
   provide(model: ProvidedModel): void {
     this.#models.push(model);

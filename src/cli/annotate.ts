@@ -1,0 +1,31 @@
+/**
+ * `raysidue annotate`: the IMGT numbering and CDRs of antibody sequences.
+ */
+import { type Command, Option } from "commander";
+import type { AnnotateInput } from "../driver/api.ts";
+import { addJobOptions, type JobFlags, runJob } from "./job-options.ts";
+import { parseFraction, parseList } from "./option-values.ts";
+
+type AnnotateFlags = JobFlags & Required<Pick<AnnotateInput, "chains" | "minConfidence">>;
+
+export function addAnnotateCommand(program: Command): void {
+  const command = program
+    .command("annotate <input...>")
+    .description("number the antibody domains of FASTA files (IMGT): residues, CDRs, loci")
+    .addOption(
+      new Option("--chains <chains>", "H, K, L of antibodies; A, B, G, D of T-cell receptors")
+        .argParser(parseList(["H", "K", "L", "A", "B", "G", "D"]))
+        .default(["H", "K", "L"]),
+    )
+    .option("--min-confidence <share>", "of a domain's alignment, 0 to 1", parseFraction, 0.5);
+  addJobOptions(command);
+  command.action(async (inputs: string[], flags: AnnotateFlags) => {
+    await runJob(inputs, flags, {
+      run: async (session, options) => {
+        const { annotate } = await import("../driver/api.ts");
+        const { chains, minConfidence } = flags;
+        return annotate(session, { ...options, parameters: { chains, minConfidence } });
+      },
+    });
+  });
+}

@@ -1,0 +1,108 @@
+/**
+ * Options that commands with jobs on sequences share, and what these commands do with them.
+ *
+ * Owns: connecting, interrupting, showing and ending such a command. What is computed is the
+ * command's own.
+ */
+import { type Command, Option } from "commander";
+import type { ConnectOptions, JobOptions, JobSummary, Session } from "../driver/api.ts";
+import { EXIT_QUARANTINED, printJson } from "./exit.ts";
+import { parseBytes, parseCount, parseShare } from "./option-values.ts";
+
+/**
+ * Adds the options to `command`; their values are a JobFlags. Deliberately untyped: the type checker
+ * does not come to an end with a generic command and this many options.
+ */
+export function addJobOptions(command: Command): void {
+  command
+    .requiredOption("-o, --output <folder>", "where results go; the same command again resumes")
+    .addOption(
+      new Option("--on-invalid <what>", "with records that are no sequences")
+        .choices(["fail", "skip"])
+        .default("fail"),
+    )
+    .option("-r, --recursive", "search folders below folders too")
+    .option(
+      "--address <url>",
+      "grpc:// of a scheduler, bridge:// or ray:// of a Ray cluster (default: this machine)",
+    )
+    .option(
+      "--engines <n>",
+      "engine processes on this machine (default: one a core)",
+      parseCount(1),
+    )
+    .option("--memory <size>", "memory that all engines together may use", parseBytes)
+    .option("--weight <share>", "share of the fleet against other runs", parseShare, 1)
+    .option("--cache-dir <folder>", "results shared by runs (default: in the user's cache)")
+    .option("--no-cache", "neither read nor write the shared results")
+    .option("--json", "one JSON value on standard output");
+}
+
+/** Values of the options above. */
+export interface JobFlags {
+  readonly output: string;
+  readonly onInvalid: "fail" | "skip";
+  readonly recursive?: true | undefined;
+  readonly address?: string | undefined;
+  readonly engines?: number | undefined;
+  readonly memory?: number | undefined;
+  readonly weight: number;
+  readonly cacheDir?: string | undefined;
+  readonly cache: boolean;
+  readonly json?: true | undefined;
+}
+
+/** Runs a job as the flags say: prints its summary, or why it failed, and sets the exit code. */
+export async function runJob(
+  inputs: readonly string[],
+  flags: JobFlags,
+  job: {
+    readonly connect?: ConnectOptions;
+    run(session: Session, options: JobOptions): Promise<JobSummary>;
+  },
+): Promise<void> {
+  const [{ connect }, { JobDisplay }, { abortOnSignals }, { join, resolve }] = await Promise.all([
+    import("../driver/api.ts"),
+    import("./job-display.ts"),
+    import("./signals.ts"),
+    import("node:path"),
+  ]);
+  const outputFolder = resolve(flags.output);
+  using interrupt = abortOnSignals();
+  using display = new JobDisplay();
+  try {
+    await using session = await connect({
+      logPath: join(outputFolder, "log.ndjson"),
+      onNotice: (text) => display.onNotice(text),
+      ...fleetOptions(flags),
+      ...job.connect,
+    });
+    const summary = await job.run(session, {
+      inputs,
+      outputFolder,
+      onInvalid: flags.onInvalid,
+      isRecursive: flags.recursive === true,
+      weight: flags.weight,
+      signal: interrupt.signal,
+      observer: display,
+      command: process.argv.slice(2),
+      ...(!flags.cache && { cacheFolder: null }),
+      ...(flags.cache && flags.cacheDir && { cacheFolder: resolve(flags.cacheDir) }),
+    });
+    display.onDone(summary);
+    if (summary.failed > 0) process.exitCode = EXIT_QUARANTINED;
+    if (flags.json) printJson({ ...summary, exit: process.exitCode ?? 0 });
+    else process.stdout.write(`${summary.outputFolder}\n`);
+  } catch (thrown) {
+    display[Symbol.dispose]();
+    interrupt.report(thrown, { isJson: flags.json === true });
+  }
+}
+
+function fleetOptions({ address, engines, memory }: JobFlags): ConnectOptions {
+  return {
+    ...(address !== undefined && { address }),
+    ...(engines !== undefined && { engines }),
+    ...(memory !== undefined && { memoryBytes: memory }),
+  };
+}

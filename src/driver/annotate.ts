@@ -1,0 +1,81 @@
+/**
+ * Annotating files: sequences to the IMGT numbering of their antibody domains.
+ *
+ * Owns: what an annotation is known by, and that this machine's engine is made ready before it is
+ * needed. The phases are every job's (sequence-job.ts). A sequence without an antibody domain is a
+ * result, not a failure.
+ */
+import { EngineRegistry } from "../engine/host/engine-registry.ts";
+import {
+  ANNOTATE_ENGINE,
+  ANNOTATE_FINGERPRINT,
+  ANNOTATE_RULES,
+  type AnnotateInput,
+  canonicalAnnotate,
+  resolveAnnotate,
+} from "../kind/annotate.ts";
+import { AnnotationTables } from "./annotation-tables.ts";
+import type { JobSummary } from "./job-report.ts";
+import { OutputFolder } from "./output-folder.ts";
+import { type JobOptions, runSequenceJob } from "./sequence-job.ts";
+import type { Session } from "./session.ts";
+
+export interface AnnotateOptions extends JobOptions {
+  readonly parameters?: AnnotateInput;
+}
+
+export interface AnnotateSummary extends JobSummary {
+  /** What numbered the domains, with its version. */
+  readonly fingerprint: string;
+  /** Records in which no domain was found. */
+  readonly withoutDomain: number;
+}
+
+/** Annotates every sequence of the inputs. Throws RaysidueError; the same call again resumes. */
+export async function annotate(
+  session: Session,
+  options: AnnotateOptions,
+): Promise<AnnotateSummary> {
+  const startedAt = performance.now();
+  const parameters = resolveAnnotate(options.parameters ?? {});
+  const identity = {
+    kind: "annotate",
+    fingerprint: ANNOTATE_FINGERPRINT,
+    parameters: canonicalAnnotate(parameters),
+  };
+  await using folder = await OutputFolder.open(options.outputFolder, {
+    kind: "annotate",
+    engine: identity.fingerprint,
+    parameters: identity.parameters,
+  });
+  let tables: AnnotationTables | undefined;
+  const { outputFolder, ...rest } = await runSequenceJob(session, options, {
+    folder,
+    startedAt,
+    target: {
+      space: { ...identity, model: ANNOTATE_ENGINE },
+      rules: ANNOTATE_RULES,
+      purpose: "annotated",
+      request: { ...identity, model: "", engine: ANNOTATE_ENGINE },
+      costOf: (length) => length,
+      gflopOf: () => 0,
+    },
+    facts: {
+      kind: "annotate",
+      engine: { name: ANNOTATE_ENGINE, fingerprint: ANNOTATE_FINGERPRINT },
+      parameters,
+    },
+    prepare: (onNotice) => prepareEngine(session, onNotice),
+    openTables: async (plan) => {
+      tables = await AnnotationTables.create(folder, plan, parameters);
+      return tables;
+    },
+  });
+  const withoutDomain = tables?.withoutDomain ?? 0;
+  return { outputFolder, fingerprint: ANNOTATE_FINGERPRINT, withoutDomain, ...rest };
+}
+
+/** On this machine a missing environment is made, or refused, where the user sees it. */
+async function prepareEngine(session: Session, onNotice: (text: string) => void): Promise<void> {
+  if (session.isOnThisMachine) await new EngineRegistry([], onNotice).launch(ANNOTATE_ENGINE);
+}

@@ -1,0 +1,164 @@
+/**
+ * Rows of the `annotate` kind -> annotations.tsv and summary.tsv.
+ *
+ * Owns: the columns, named as the AIRR standards name them where they have a word (AIRR Rearrangement
+ * schema 1.4), and what index.tsv says of a record without a domain. Positions in a sequence count
+ * from 1. A record with several domains, as a single-chain Fv, has their values in its one row of
+ * summary.tsv, with commas between, in the order of the sequence.
+ */
+import { join } from "node:path";
+import { type TsvField, TsvWriter } from "../formats/tsv.ts";
+import {
+  type AnnotateParameters,
+  type Annotation,
+  type Domain,
+  decodeAnnotation,
+  insertionCode,
+  isAntibodyOnly,
+  LOCUS,
+  REGIONS,
+  regionOf,
+  regionSequences,
+} from "../kind/annotate.ts";
+import type { OutputFolder } from "./output-folder.ts";
+import type { Plan } from "./plan.ts";
+import type { ResultRow, ResultTables, RowStatus } from "./result-output.ts";
+
+/** One row a numbered residue. */
+export const ANNOTATION_COLUMNS = [
+  "row",
+  "sequence_id",
+  "domain",
+  "locus",
+  "sequence_position",
+  "residue",
+  "imgt_position",
+  "insertion",
+  "region",
+] as const;
+
+/** One row a record that has a row in index.tsv. */
+export const SUMMARY_COLUMNS = [
+  "row",
+  "sequence_id",
+  "length",
+  "domains",
+  "locus",
+  "confidence",
+  "v_domain_start",
+  "v_domain_end",
+  ...REGIONS.map((region) => `${region}_aa` as const),
+  "note",
+] as const;
+
+export class AnnotationTables implements ResultTables {
+  readonly names: ReadonlyMap<string, boolean> = new Map([
+    ["annotations.tsv", true],
+    ["summary.tsv", true],
+  ]);
+  readonly #plan: Plan;
+  readonly #missing: string;
+  readonly #residues: TsvWriter;
+  readonly #summary: TsvWriter;
+  #withoutDomain = 0;
+
+  private constructor(parts: {
+    plan: Plan;
+    missing: string;
+    residues: TsvWriter;
+    summary: TsvWriter;
+  }) {
+    this.#plan = parts.plan;
+    this.#missing = parts.missing;
+    this.#residues = parts.residues;
+    this.#summary = parts.summary;
+  }
+
+  static async create(
+    folder: OutputFolder,
+    plan: Plan,
+    parameters: AnnotateParameters,
+  ): Promise<AnnotationTables> {
+    const at = (name: string) => join(folder.work, name);
+    return new AnnotationTables({
+      plan,
+      missing: isAntibodyOnly(parameters) ? "no antibody" : "no domain",
+      residues: await TsvWriter.create(at("annotations.tsv"), ANNOTATION_COLUMNS),
+      summary: await TsvWriter.create(at("summary.tsv"), SUMMARY_COLUMNS),
+    });
+  }
+
+  /** Records without a domain so far. */
+  get withoutDomain(): number {
+    return this.#withoutDomain;
+  }
+
+  async write(rows: readonly ResultRow[]): Promise<(RowStatus | undefined)[]> {
+    const said: (RowStatus | undefined)[] = [];
+    for (const row of rows) {
+      const annotation = decodeAnnotation(row.payload, row.length);
+      const { domains, note } = annotation;
+      const sequence = this.#plan.dataOf(row.item);
+      await this.#summary.write([summaryRow(row, annotation, sequence)]);
+      for (const [i, domain] of domains.entries()) {
+        await this.#residues.write(residueRows(row, i + 1, domain, sequence));
+      }
+      if (domains.length === 0) this.#withoutDomain++;
+      said.push(domains.length > 0 ? undefined : { status: this.#missing, note });
+    }
+    return said;
+  }
+
+  async close(): Promise<void> {
+    await this.#residues.close();
+    await this.#summary.close();
+  }
+
+  async abort(): Promise<void> {
+    await this.#residues.abort();
+    await this.#summary.abort();
+  }
+}
+
+function summaryRow(
+  { row, id, length }: ResultRow,
+  { domains, note }: Annotation,
+  sequence: Uint8Array,
+): TsvField[] {
+  const joined = (take: (domain: Domain) => string | number) => domains.map(take).join(",");
+  const regions = domains.map((domain) => regionSequences(domain, sequence));
+  return [
+    row,
+    id,
+    length,
+    domains.length,
+    joined(({ chain }) => LOCUS[chain]),
+    joined(({ confidence }) => confidence.toFixed(3)),
+    joined(({ start }) => start + 1),
+    joined(({ start, positions }) => start + positions.length),
+    ...REGIONS.map((region) => regions.map((each) => each[region]).join(",")),
+    note,
+  ];
+}
+
+function* residueRows(
+  { row, id }: ResultRow,
+  number: number,
+  { chain, start, positions, insertions }: Domain,
+  sequence: Uint8Array,
+): Generator<TsvField[]> {
+  const locus = LOCUS[chain];
+  for (const [i, position] of positions.entries()) {
+    yield [
+      row,
+      id,
+      number,
+      locus,
+      start + i + 1,
+      String.fromCharCode(sequence[start + i]!),
+      position,
+      insertionCode(insertions[i]!),
+      regionOf(position),
+    ];
+  }
+}
