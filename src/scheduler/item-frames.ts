@@ -6,6 +6,7 @@
  * of submission, so a task's frame is found by binary search over first numbers.
  */
 import { strict as assert } from "node:assert";
+import { RaysidueError } from "../base/errors.ts";
 import type { Frame } from "../rpc/messages.ts";
 import { KEY_BYTES } from "../store/content-key.ts";
 
@@ -39,13 +40,16 @@ export class ItemFrames {
     return this.#bytes;
   }
 
-  /** Stores a frame whose tasks must continue the run's numbering; returns its costs. */
+  /**
+   * Stores a frame whose tasks must continue the run's numbering; returns its costs. Throws
+   * RaysidueError "bad-input" where they do not.
+   */
   add(frame: Frame): { firstTask: number; costs: Uint32Array } {
     const count = frame.sizes.length;
     const firstTask = this.#nextTask;
     const offsets = new Uint32Array(count + 1);
     for (let i = 0; i < count; i++) {
-      assert(frame.tasks[i] === firstTask + i, "tasks must be numbered in order of submission");
+      if (frame.tasks[i] !== firstTask + i) throw misnumbered(frame.tasks[i], firstTask + i);
       offsets[i + 1] = offsets[i]! + frame.sizes[i]!;
     }
     const costs = Uint32Array.from(frame.costs);
@@ -155,4 +159,9 @@ function copyItem(
   if (size > LOOP_BYTES_MAX) data.set(source.subarray(from, from + size), at);
   else for (let i = 0; i < size; i++) data[at + i] = source[from + i]!;
   return size;
+}
+
+function misnumbered(task: number | undefined, expected: number): RaysidueError {
+  const text = `task ${task} instead of ${expected}: tasks are numbered in order of submission`;
+  return new RaysidueError("bad-input", text);
 }

@@ -128,6 +128,9 @@ export class SchedulerServer {
     try {
       for await (const request of stream.messages()) {
         if (request.type === "open") {
+          if (run !== undefined) {
+            throw new RaysidueError("bad-input", `driver at ${peer}: one run a stream`);
+          }
           const { type: _, ...spec } = request;
           run = this.#shell.openRun(spec, send);
         } else if (run === undefined) {

@@ -21,7 +21,7 @@ import { Books } from "./books.ts";
 import type { Command, DeviceId, Event, LeaseId, RunId, WorkerId } from "./core/events.ts";
 import { type Core, createCore, epochOf } from "./core/state.ts";
 import { step } from "./core/step.ts";
-import { RunRecord } from "./run-record.ts";
+import { CREDIT_BYTES, RunRecord } from "./run-record.ts";
 import { WorkerRecord } from "./worker-record.ts";
 
 /** A person's eye follows a progress line at this rate; finer would only cost messages. */
@@ -191,6 +191,7 @@ export class SchedulerShell {
   // ---- runs ----------------------------------------------------------------------------------
 
   openRun(spec: RunSpec, send: (event: DriverEvent) => void): RunId {
+    if (spec.runId === "") throw new RaysidueError("bad-input", "a run needs an id");
     if (this.#books.runNamed(spec.runId) !== undefined) {
       throw new RaysidueError("usage", `run ${spec.runId} is open already`);
     }
@@ -205,6 +206,10 @@ export class SchedulerShell {
   submit(id: RunId, frame: Frame): void {
     const run = this.#books.runs.get(id);
     if (run === undefined || frame.sizes.length === 0) return;
+    if (run.items.bytes + frame.data.byteLength > CREDIT_BYTES) {
+      const text = `run ${run.spec.runId} submitted more than its credit of ${CREDIT_BYTES} bytes`;
+      throw new RaysidueError("bad-input", text);
+    }
     const { firstTask, costs } = run.items.add(frame);
     this.#step({ type: "tasksSubmitted", run: id, first: firstTask, costs });
   }
