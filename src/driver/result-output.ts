@@ -75,8 +75,11 @@ interface WaitingLine {
   readonly status: string;
 }
 
-/** Rows and payload bytes that are read and written together. */
-const BLOCK_ROWS = 4096;
+/**
+ * Rows and payload bytes that are read and written together. Rows stand in the shards in the order
+ * of their computing: each of a few small ones would cost a piece of a shard.
+ */
+const BLOCK_ROWS = 1 << 15;
 const BLOCK_BYTES = 16 * 2 ** 20;
 /** Records without a row do not count as rows of a block, but they take memory as they wait. */
 const BLOCK_LINES = 1 << 18;

@@ -50,22 +50,30 @@ export async function readRows(
     (a, b) => shards[a]! - shards[b]! || offsets[a]! - offsets[b]!,
   );
   const payloads = new Array<Buffer>(shards.length);
+  let scratch: Buffer | undefined;
   for (let from = 0; from < order.length; ) {
     const number = shards[order[from]!]!;
     const start = offsets[order[from]!]!;
     let to = from;
     let end = start;
+    let wantedBytes = 0;
     do {
       const row = order[to]!;
       assert(sizes[row]! <= SEGMENT_PAYLOAD_BYTES_MAX && offsets[row]! >= 0, "impossible place");
       end = Math.max(end, offsets[row]! + sizes[row]!);
+      wantedBytes += sizes[row]!;
       to++;
     } while (to < order.length && isNeighbour(places, order[to]!, { number, start, end }));
     const path = paths(number);
-    const bytes = await readBytes(descriptors, path, { start, end });
+    // Few rows scattered over a piece must not keep all of it in memory.
+    const isSparse = 2 * wantedBytes < end - start;
+    if (isSparse) scratch ??= Buffer.allocUnsafe(READ_BYTES_MAX);
+    const target = isSparse ? scratch!.subarray(0, end - start) : Buffer.allocUnsafe(end - start);
+    const bytes = await readBytes(descriptors, path, { start, end, target });
     for (const row of order.subarray(from, to)) {
       const at = offsets[row]! - start;
-      payloads[row] = bytes.subarray(at, at + sizes[row]!);
+      const view = bytes.subarray(at, at + sizes[row]!);
+      payloads[row] = isSparse ? Buffer.from(view) : view;
       if (places.crcs === undefined || crc32(payloads[row]) === places.crcs[row]) continue;
       const text = `shard ${path}, offset ${offsets[row]}: checksum differs; remove this shard or run \`raysidue cache verify\``;
       throw new RaysidueError("bad-input", text);
@@ -78,9 +86,9 @@ export async function readRows(
 async function readBytes(
   descriptors: DescriptorCache,
   path: string,
-  range: { readonly start: number; readonly end: number },
+  range: { readonly start: number; readonly end: number; readonly target: Buffer },
 ): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(range.end - range.start);
+  const bytes = range.target;
   try {
     await descriptors.use(path, async (file) => {
       for (let done = 0; done < bytes.length; ) {
