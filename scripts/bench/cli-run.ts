@@ -15,7 +15,7 @@ import { fileURLToPath } from "node:url";
 import { TRACE_COLUMNS } from "../../src/driver/job-report.ts";
 import { readParquet } from "../../src/formats/parquet.ts";
 import { readTsv } from "../../src/formats/tsv.ts";
-import { type MemoryPeaks, MemoryWatch } from "./process-tree.ts";
+import { type TreeUse, TreeWatch } from "./process-tree.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
 
@@ -26,12 +26,12 @@ export interface RunOptions {
   readonly cache: string;
   readonly cores: number;
   readonly flags?: readonly string[];
-  readonly memoryMs?: number;
+  readonly sampleMs?: number;
   /** Watch the output folder for the first durable row. */
   readonly isWatched?: boolean;
 }
 
-export interface FinishedRun extends MemoryPeaks {
+export interface FinishedRun extends TreeUse {
   readonly seconds: number;
   /** From the start to the first durable row; only where it was watched for. */
   readonly firstRowSeconds: number;
@@ -65,15 +65,15 @@ export async function runEmbed(options: RunOptions): Promise<FinishedRun> {
   child.stderr.on("data", (bytes: Buffer) => {
     said = (said + bytes.toString()).slice(-4000);
   });
-  const memory = new MemoryWatch(child.pid!, options.memoryMs);
+  const watch = new TreeWatch(child.pid!, options.sampleMs);
   const first = options.isWatched === true ? watchShards(output, startedAt) : undefined;
   const [code] = await once(child, "exit");
   const seconds = (performance.now() - startedAt) / 1000;
-  memory.close();
+  watch.close();
   first?.close();
   if (code !== 0) throw new Error(`raysidue embed ended with ${code}:\n${said}`);
   const trace = await traceOf(output, seconds);
-  return { seconds, firstRowSeconds: first?.seconds() ?? 0, ...trace, ...memory.peaks() };
+  return { seconds, firstRowSeconds: first?.seconds() ?? 0, ...trace, ...watch.use() };
 }
 
 /** Shards are flushed before they are reported, and grow by whole appends. */

@@ -8,36 +8,16 @@
  * count, because other work on a machine disturbs both). The fraction counts the linear layers only:
  * 2 x weights x tokens; attention and everything else is overhead. Prints one JSON line.
  */
-import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { gunzipSync } from "node:zlib";
 import { type EngineHandle, startEngine } from "../../src/engine/host/engine-host.ts";
 import { weightsPerToken } from "../../src/engine/onnx/transformer.ts";
-import { readFasta } from "../../src/formats/fasta.ts";
 import { canonicalJson, embedModelOf, resolveEmbed } from "../../src/kind/embed.ts";
 import { locateModel } from "../../src/model/locate.ts";
 import { GemmBench, median } from "./gemm.ts";
+import { distinctOf, readSequences } from "./sequences.ts";
 
 /** About two seconds each: short enough that a disturbance spoils one of them only. */
 const ROUNDS = 9;
-
-async function distinctSequences(path: string, letters: string, max: number): Promise<string[]> {
-  const raw = await readFile(path);
-  const bytes = path.endsWith(".gz") ? gunzipSync(raw) : raw;
-  const distinct = new Set<string>();
-  for await (const records of readFasta(once(bytes), path)) {
-    for (const { residues } of records) {
-      const text = Buffer.from(residues).toString("latin1").toUpperCase();
-      const isKnown = [...text].every((letter) => letters.includes(letter));
-      if (text !== "" && text.length <= max && isKnown) distinct.add(text);
-    }
-  }
-  return [...distinct];
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
-}
 
 /** Runs each engine's share of `items`, cut into micro-batches, two under way. */
 async function feed(engines: readonly EngineHandle[], items: readonly Uint8Array[]) {
@@ -75,7 +55,8 @@ async function main(): Promise<void> {
   if (model.kind === "emulate") throw new Error("an emulated engine has no weights to multiply");
   const threads = Number(values.threads);
   const processes = Number(values.processes);
-  const all = await distinctSequences(positionals[0]!, model.alphabet, model.maxResidues ?? 1022);
+  const limits = { letters: model.alphabet, residuesMax: model.maxResidues ?? 1022 };
+  const all = distinctOf(await readSequences(positionals[0]!), limits);
   const step = Math.max(1, Math.floor(all.length / Number(values.sequences)));
   const chosen = all.filter((_, i) => i % step === 0).slice(0, Number(values.sequences));
   const items = chosen.sort((a, b) => b.length - a.length).map((text) => Buffer.from(text));

@@ -126,7 +126,7 @@ async function benchShape(
   } finally {
     await peer.close();
   }
-  const peerBytes = peer.peaks().treeBytes;
+  const peerBytes = peer.use().treeBytes;
   const tokens = tokensOf(sequences);
   const counts = { tokens, sequences: sequences.length };
   return {

@@ -16,7 +16,7 @@ import type { Part } from "./report.ts";
 import { numbers } from "./sequences.ts";
 
 const LENGTHS = { min: 12, max: 40 } as const;
-const MEMORY_MS = 200;
+const SAMPLE_MS = 200;
 
 /** Distinct with near certainty: 20^12 is far more than 10^6 squared. */
 function* records(count: number, seed: number): Generator<string> {
@@ -45,7 +45,7 @@ export async function benchMillion(context: Context): Promise<Part> {
     const output = join(folder, "million");
     const cache = join(folder, "million-cache");
     const flags = ["-m", "emulate"];
-    const own = { fasta, output, cache, cores: threads, flags, memoryMs: MEMORY_MS };
+    const own = { fasta, output, cache, cores: threads, flags, sampleMs: SAMPLE_MS };
     const { seconds, treeBytes, rootBytes } = await runEmbed(own);
     found.push({ count, seconds, treeBytes, rootBytes });
     say(

@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { onCores } from "./cli-run.ts";
-import { type MemoryPeaks, MemoryWatch } from "./process-tree.ts";
+import { type TreeUse, TreeWatch } from "./process-tree.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const FOLDER = join(ROOT, ".venvs", "bench");
@@ -44,7 +44,7 @@ export interface PeerAnswer {
 export class Peer {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
-  readonly #memory: MemoryWatch;
+  readonly #watch: TreeWatch;
   readonly #vectors: string;
   /** From the start of Python until the model was loaded. */
   readonly loadSeconds: number;
@@ -59,8 +59,8 @@ export class Peer {
     this.#lines = parts.lines;
     this.#vectors = parts.vectors;
     this.loadSeconds = parts.loadSeconds;
-    this.#memory = new MemoryWatch(parts.child.pid!);
-    this.#memory.sample();
+    this.#watch = new TreeWatch(parts.child.pid!);
+    this.#watch.sample();
   }
 
   /** Starts `peers/SCRIPT ARGUMENTS...` with so many threads; `folder` holds its vectors. */
@@ -98,13 +98,13 @@ export class Peer {
     return { seconds: answer.seconds, paddedTokens: answer.padded_tokens, vectors };
   }
 
-  peaks(): MemoryPeaks {
-    return this.#memory.peaks();
+  use(): TreeUse {
+    return this.#watch.use();
   }
 
   async close(): Promise<void> {
-    this.#memory.sample();
-    this.#memory.close();
+    this.#watch.sample();
+    this.#watch.close();
     this.#child.stdin!.end();
     if (this.#child.exitCode === null) await once(this.#child, "exit");
   }
