@@ -39,8 +39,10 @@ class OperationError(Exception):
 
 
 def _one_line(thrown: BaseException) -> str:
-    lines = [line.strip() for line in str(thrown).splitlines() if line.strip()]
-    return "; ".join(lines[:6]) or type(thrown).__name__
+    lines = [line.strip() for line in str(thrown).splitlines() if line.strip(" ^~\t")]
+    # The first says which kind, the last what happened; between them is Ray's own traceback.
+    kept = lines if len(lines) <= 5 else [*lines[:1], *lines[-4:]]
+    return "; ".join(kept)[:800] or type(thrown).__name__
 
 
 def actor_name(fleet: str, role: str, node_id: str) -> str:
@@ -150,7 +152,7 @@ class Operations:
             raise OperationError(
                 "unavailable",
                 f"{self._where(node)}: Ray could not install {' '.join(spec['pipPackages'])} there "
-                f"({_one_line(thrown)[-300:]}); install Node 20.20 or newer on the nodes instead",
+                f"({_one_line(thrown)}); install Node 20.20 or newer on the nodes instead",
             ) from thrown
 
     def _create(self, name: str, spec: dict[str, Any]) -> Any:

@@ -6,7 +6,10 @@
  * Source: the Jobs REST API in Ray's documentation.
  */
 import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import http from "node:http";
+import https from "node:https";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { zipSync } from "fflate";
@@ -21,6 +24,8 @@ const BRIDGE_FILES = ["agent.py", "bridge.binpb", "operations.py", "server.py"];
 const START_MS = 90_000;
 const POLL_MS = 250;
 const ANSWER_MS = 20_000;
+/** A job's log is short; a longer answer is none of Ray's. */
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
 export interface BridgeJobOptions {
   /** Of the dashboard: `http://HOST:8265`. */
@@ -99,8 +104,8 @@ class JobsApi {
     const path = `/api/packages/gcs/${name}`;
     const known = await this.#fetch(path, { method: "GET" });
     if (known.status === 404) {
-      const answer = await this.#fetch(path, { method: "PUT", body: Buffer.from(zip) });
-      await this.#expectOk(answer, "uploading the bridge");
+      const answer = await this.#fetch(path, { method: "PUT", body: zip });
+      this.#expectOk(answer, "uploading the bridge");
     }
     return `gcs://${name}`;
   }
@@ -108,20 +113,20 @@ class JobsApi {
   async submit(job: object): Promise<void> {
     const body = JSON.stringify(job);
     const answer = await this.#fetch("/api/jobs/", { method: "POST", body });
-    await this.#expectOk(answer, "submitting the bridge's job");
+    this.#expectOk(answer, "submitting the bridge's job");
   }
 
   async job(id: string): Promise<z.infer<typeof jobSchema>> {
     const answer = await this.#fetch(`/api/jobs/${id}`, { method: "GET" });
-    await this.#expectOk(answer, "asking for the bridge's job");
-    return jobSchema.parse(await answer.json());
+    this.#expectOk(answer, "asking for the bridge's job");
+    return jobSchema.parse(JSON.parse(answer.text));
   }
 
   /** Empty while there are none. */
   async logs(id: string): Promise<string> {
     const answer = await this.#fetch(`/api/jobs/${id}/logs`, { method: "GET" });
-    if (!answer.ok) return "";
-    return z.object({ logs: z.string().nullish() }).parse(await answer.json()).logs ?? "";
+    if (answer.status !== 200) return "";
+    return z.object({ logs: z.string().nullish() }).parse(JSON.parse(answer.text)).logs ?? "";
   }
 
   /** Ends the job; that it has ended already is no error. */
@@ -129,29 +134,53 @@ class JobsApi {
     await this.#fetch(`/api/jobs/${id}/stop`, { method: "POST" }).catch(() => {});
   }
 
-  async #fetch(path: string, init: { method: string; body?: string | Buffer }): Promise<Response> {
+  async #fetch(path: string, init: { method: string; body?: string | Uint8Array }) {
     const headers: Record<string, string> = {};
     if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`;
     if (typeof init.body === "string") headers["content-type"] = "application/json";
     try {
-      const signal = AbortSignal.timeout(ANSWER_MS);
-      return await fetch(`${this.#url}${path}`, { ...init, headers, signal } as RequestInit);
+      return await exchange(new URL(path, this.#url), { ...init, headers });
     } catch (thrown) {
-      const cause = thrown instanceof Error && thrown.cause ? thrown.cause : thrown;
-      const text = `no Ray dashboard answers at ${this.#url} (${messageOf(cause)})`;
+      const text = `no Ray dashboard answers at ${this.#url} (${messageOf(thrown)})`;
       const advice = "start the head with --include-dashboard=true, or use bridge:// or ray://";
       throw new RaysidueError("unavailable", `${text}; ${advice}`, { cause: thrown });
     }
   }
 
-  async #expectOk(answer: Response, doing: string): Promise<void> {
-    if (answer.ok) return;
-    const text = (await answer.text()).replace(/\s*\n\s*/g, "; ").slice(0, 300);
-    if (answer.status === 401 || answer.status === 403) {
+  #expectOk({ status, text }: Answer, doing: string): void {
+    if (status >= 200 && status < 300) return;
+    if (status === 401 || status === 403) {
       const advice = "set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH";
       throw new RaysidueError("unauthenticated", `${this.#url} refused the token; ${advice}`);
     }
-    const what = `${this.#url}: ${doing}: ${answer.status} ${text}`;
-    throw new RaysidueError("unavailable", what);
+    const said = text.replace(/\s*\n\s*/g, "; ").slice(0, 300);
+    throw new RaysidueError("unavailable", `${this.#url}: ${doing}: ${status} ${said}`);
   }
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** One request. Not by `fetch`: it sends headers by which Ray takes us for a browser, and refuses. */
+async function exchange(
+  url: URL,
+  init: { method: string; headers: Record<string, string>; body?: string | Uint8Array },
+): Promise<Answer> {
+  const { method, headers, body } = init;
+  const request = (url.protocol === "https:" ? https : http).request(url, {
+    method,
+    headers,
+    agent: false,
+    signal: AbortSignal.timeout(ANSWER_MS),
+  });
+  request.end(body);
+  const [response] = (await once(request, "response")) as [http.IncomingMessage];
+  const pieces: Buffer[] = [];
+  for await (const piece of response) {
+    pieces.push(piece as Buffer);
+    if (pieces.reduce((sum, { length }) => sum + length, 0) > ANSWER_BYTES_MAX) break;
+  }
+  return { status: response.statusCode ?? 0, text: Buffer.concat(pieces).toString("utf8") };
 }

@@ -40,13 +40,18 @@ export class RayNodes {
   readonly #environment: Readonly<Record<string, string>>;
   #count = 0;
 
-  private constructor(folder: string, bin: string, environment: Readonly<Record<string, string>>) {
+  private constructor(
+    folder: string,
+    bin: string,
+    environment: Readonly<Record<string, string>>,
+    programs: string,
+  ) {
     this.folder = folder;
     this.#bin = bin;
     this.#namespace = `raysidue-${process.pid}`;
     this.#subnet = `10.${200 + (process.pid % 50)}.${(process.pid >> 6) % 256}`;
     this.#environment = {
-      PATH: `${bin}:${process.env.PATH}`,
+      PATH: `${bin}:${programs}`,
       HOME: join(folder, "home"),
       LANG: "C.UTF-8",
       RAY_AUTH_MODE: "disabled",
@@ -65,12 +70,15 @@ export class RayNodes {
     readonly cpus: number;
     readonly environment?: Readonly<Record<string, string>>;
     readonly dashboard?: boolean;
+    /** Where nodes find programs; absent: where this process does. */
+    readonly programs?: string;
   }): Promise<RayNodes> {
     const root = repositoryRoot();
     const { stdout } = await run(join(root, "scripts", "ray-venv"), { maxBuffer: 1 << 24 });
     // Short: Ray's sockets lie below it, and their paths are limited to 107 bytes.
     const folder = await mkdtemp("/tmp/rs-");
-    const nodes = new RayNodes(folder, stdout.trim(), options.environment ?? {});
+    const programs = options.programs ?? process.env.PATH ?? "";
+    const nodes = new RayNodes(folder, stdout.trim(), options.environment ?? {}, programs);
     try {
       await nodes.#layCable();
       await nodes.add(options.cpus, { dashboard: options.dashboard === true });
