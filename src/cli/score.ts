@@ -24,7 +24,7 @@ function defineScore(program: Command) {
         .choices(["none"] as const)
         .default("none" as const),
     )
-    .option("--regions <file>", "numberings as a table: sequence, regions (. F 1 2 3 a residue)")
+    .option("--regions <file>", "numberings of your own: sequence, regions (default: annotated)")
     .option("--compat", "exactly the original, its faults included")
     .addOption(
       new Option("--centre <where>", "what the coordinates' origin is: scores depend on it")
@@ -64,19 +64,24 @@ function splitChains(text: string, earlier: readonly string[] = []): string[] {
 }
 
 async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
-  const [{ connect, openRegionTable, score }, { JobDisplay }, { abortOnSignals }, path] =
-    await Promise.all([
-      import("../driver/api.ts"),
-      import("./job-display.ts"),
-      import("./signals.ts"),
-      import("node:path"),
-    ]);
+  const [
+    { annotatedRegions, connect, openRegionTable, score },
+    { JobDisplay },
+    { abortOnSignals },
+    path,
+  ] = await Promise.all([
+    import("../driver/api.ts"),
+    import("./job-display.ts"),
+    import("./signals.ts"),
+    import("node:path"),
+  ]);
   const outputFolder = path.resolve(flags.output);
   using interrupt = abortOnSignals();
   using display = new JobDisplay("poses");
   try {
     const parameters = parametersOf(flags);
-    const regions = await openRegionTable(regionsFileOf(flags));
+    const regions =
+      flags.regions === undefined ? annotatedRegions() : await openRegionTable(flags.regions);
     await using session = await connect({
       logPath: path.join(outputFolder, "log.ndjson"),
       onNotice: (text) => display.onNotice(text),
@@ -106,12 +111,6 @@ async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
     display[Symbol.dispose]();
     interrupt.report(thrown, { isJson: flags.json === true });
   }
-}
-
-function regionsFileOf({ regions }: ScoreFlags): string {
-  if (regions !== undefined) return regions;
-  const text = "name a table of numberings with --regions (columns sequence and regions)";
-  throw new RaysidueError("usage", text);
 }
 
 function chainsOf({ heavy, light, antigen }: ScoreFlags) {

@@ -65,7 +65,7 @@ export async function annotate(
       engine: { name: ANNOTATE_ENGINE, fingerprint: ANNOTATE_FINGERPRINT },
       parameters,
     },
-    prepare: (onNotice) => prepareEngine(session, onNotice),
+    prepare: (onNotice) => prepareAnnotator(session, onNotice),
     openTables: async (plan) => {
       tables = await AnnotationTables.create(folder, plan, parameters);
       return tables;
@@ -76,6 +76,9 @@ export async function annotate(
 }
 
 /** On this machine a missing environment is made, or refused, where the user sees it. */
-async function prepareEngine(session: Session, onNotice: (text: string) => void): Promise<void> {
+export async function prepareAnnotator(
+  session: Session,
+  onNotice: (text: string) => void,
+): Promise<void> {
   if (session.isOnThisMachine) await new EngineRegistry([], onNotice).launch(ANNOTATE_ENGINE);
 }

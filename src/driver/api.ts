@@ -18,6 +18,7 @@ export type { EmbedInput } from "../kind/embed.ts";
 export type { ScoreInput } from "../kind/score.ts";
 export type { Progress, SchedulerStatus } from "../rpc/messages.ts";
 export { type AnnotateOptions, type AnnotateSummary, annotate } from "./annotate.ts";
+export { annotatedRegions } from "./annotated-regions.ts";
 export { type Balance, formatBalance } from "./balance.ts";
 export { examine, type Finding } from "./doctor.ts";
 export { type EmbedObserver, type EmbedOptions, type EmbedSummary, embed } from "./embed.ts";

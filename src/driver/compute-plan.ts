@@ -14,14 +14,14 @@ import { type NamedSpace, openSpace } from "../store/cache.ts";
 import { ResultStore } from "../store/result-store.ts";
 import type { Balance } from "./balance.ts";
 import { TRACE_COLUMNS, traceRow } from "./job-report.ts";
-import type { OutputFolder } from "./output-folder.ts";
 import type { Plan } from "./plan.ts";
 import { type RunRequest, runTasks } from "./run-tasks.ts";
 import type { Session } from "./session.ts";
 
 export interface ComputeOptions {
   readonly session: Session;
-  readonly folder: OutputFolder;
+  /** Where rows go and scratch files may. */
+  readonly folders: ComputeFolders;
   readonly plan: Plan;
   /** As `openStores` gives them; the new rows' store is added. */
   readonly stores: ResultStore[];
@@ -31,6 +31,13 @@ export interface ComputeOptions {
   readonly signal: AbortSignal;
   readonly onProgress: (progress: Progress) => void;
   readonly onWarning: (text: string) => void;
+}
+
+export interface ComputeFolders {
+  /** Result shards of this and earlier runs. */
+  readonly shards: string;
+  readonly work: string;
+  readonly tracePath: string;
 }
 
 export interface ComputeOutcome {
@@ -44,13 +51,13 @@ export interface ComputeOutcome {
 const RECONNECTS_MAX = 20;
 const RECONNECT_MS = 1500;
 
-/** The stores in which results may be known: the folder's own shards, then the shared cache. */
+/** The stores in which results may be known: the run's own shards, then the shared cache. */
 export async function openStores(
-  folder: OutputFolder,
+  shardFolder: string,
   plan: Plan,
   cache: { readonly root: string | null; readonly space: NamedSpace },
 ): Promise<ResultStore[]> {
-  const stores = [await ResultStore.open(folder.shards, { writable: true })];
+  const stores = [await ResultStore.open(shardFolder, { writable: true })];
   if (cache.root !== null) stores.push(await openSpace(cache.root, cache.space));
   for (const [number, store] of stores.entries()) await plan.locate(store, number);
   return stores;
@@ -58,16 +65,16 @@ export async function openStores(
 
 /** Computes what no store has. Throws RaysidueError; the same call again goes on. */
 export async function computePlan(options: ComputeOptions): Promise<ComputeOutcome> {
-  const { folder, plan, stores } = options;
+  const { folders, plan, stores } = options;
   const failures = new Map<number, string>();
   const { items, located } = plan.distinct.counts();
   if (items === located) return { failures, balance: undefined };
-  const trace = await TsvWriter.create(folder.file("trace.tsv"), TRACE_COLUMNS);
+  const trace = await TsvWriter.create(folders.tracePath, TRACE_COLUMNS);
   let balance: Balance | undefined;
   try {
     for (let attempt = 0; ; attempt++) {
       const outcome = await runOnce(options, trace, attempt);
-      const store = await ResultStore.open(folder.shards, { writable: true });
+      const store = await ResultStore.open(folders.shards, { writable: true });
       await plan.locate(store, stores.push(store) - 1);
       if (outcome === "lost") continue;
       for (const [item, reason] of outcome.failures) failures.set(item, reason);
@@ -88,15 +95,15 @@ async function runOnce(
   trace: TsvWriter,
   attempt: number,
 ): Promise<ComputeOutcome | "lost"> {
-  const { session, folder, plan, request, dress, signal, onProgress, onWarning } = options;
+  const { session, folders, plan, request, dress, signal, onProgress, onWarning } = options;
   try {
     return await runTasks({
       session,
       request,
       plan,
       ...(dress && { dress }),
-      shardFolder: folder.shards,
-      workFolder: folder.work,
+      shardFolder: folders.shards,
+      workFolder: folders.work,
       signal,
       listener: {
         onProgress,

@@ -58,9 +58,19 @@ export class OutputFolder {
     return join(this.path, ".raysidue", "shards");
   }
 
+  /** Shards of annotations that scores need; as `shards`. */
+  get annotations(): string {
+    return join(this.path, ".raysidue", "annotations");
+  }
+
   /** Scratch of this run; removed at its end. */
   get work(): string {
     return join(this.path, ".raysidue", "work");
+  }
+
+  /** The batch attempts of this run. */
+  get tracePath(): string {
+    return this.file("trace.tsv");
   }
 
   file(name: string): string {

@@ -122,7 +122,7 @@ class ScoreJob {
     const read = await this.#read(plan, namesPath);
     this.#warn("scored without a language model's embedding: scores may differ by up to 0.015");
     const cache = { root: this.#cacheFolder, space: this.#space };
-    const stores = await openStores(folder, plan, cache);
+    const stores = await openStores(folder.shards, plan, cache);
     try {
       const planned = planOf(plan, read);
       observer?.onPlan?.(planned);
@@ -166,7 +166,7 @@ class ScoreJob {
     const regions = await this.#annotate(plan);
     return computePlan({
       session: this.#session,
-      folder,
+      folders: folder,
       plan,
       stores,
       request: {
@@ -193,7 +193,16 @@ class ScoreJob {
         if (light !== "") sequences.add(light);
       }
     }
-    return sequences.size === 0 ? new Map() : this.#options.regions.regionsOf(sequences);
+    if (sequences.size === 0) return new Map();
+    const { folder } = this.#parts;
+    return this.#options.regions.regionsOf(sequences, {
+      session: this.#session,
+      shardFolder: folder.annotations,
+      workFolder: folder.work,
+      cacheFolder: this.#cacheFolder,
+      signal: this.#signal,
+      onWarning: (text) => this.#warn(text),
+    });
   }
 
   #sequencesOf(item: Uint8Array): { readonly heavy: string; readonly light: string } {

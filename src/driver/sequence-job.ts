@@ -114,7 +114,7 @@ class SequenceJob {
     const namesPath = join(folder.work, "names.tsv");
     const read = await this.#read(plan, namesPath);
     const cache = { root: this.#cacheFolder, space: this.#target.space };
-    const stores = await openStores(folder, plan, cache);
+    const stores = await openStores(folder.shards, plan, cache);
     try {
       const planned = planOf(plan, read);
       observer?.onPlan?.(planned);
@@ -172,7 +172,7 @@ class SequenceJob {
     if (located < items) await this.#parts.prepare?.((text) => observer?.onNotice?.(text));
     return computePlan({
       session: this.#session,
-      folder: this.#parts.folder,
+      folders: this.#parts.folder,
       plan,
       stores,
       request: {
