@@ -65,9 +65,18 @@ export function parseFraction(text: string): number {
   throw new InvalidArgumentError("write a number from 0 to 1.");
 }
 
+/** Lists that come from the environment or a file: the command line replaces them. */
+const replaceable = new WeakSet<readonly string[]>();
+
+/** Marks a list as one that the command line replaces. */
+export function asReplaceable<T>(value: T): T {
+  if (Array.isArray(value)) replaceable.add(value);
+  return value;
+}
+
 /** Collects the values of an option that may stand several times. */
 export function collect(value: string, earlier: readonly string[] = []): string[] {
-  return [...earlier, value];
+  return replaceable.has(earlier) ? [value] : [...earlier, value];
 }
 
 /** `a,b` -> ["a", "b"], each one of `known`. */

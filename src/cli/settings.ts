@@ -11,7 +11,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Command, CommanderError, type Option } from "commander";
 import { RaysidueError } from "../base/errors.ts";
-import { collect } from "./option-values.ts";
+import { asReplaceable, collect } from "./option-values.ts";
 
 type Table = { readonly [key: string]: unknown };
 
@@ -40,7 +40,7 @@ function applyEnvironment(command: Command): void {
       command.setOptionValueWithSource(option.attributeName(), isOn, "env");
     } else if (text !== "") {
       const value = parseText(option, text, `${option.envVar}`);
-      command.setOptionValueWithSource(option.attributeName(), value, "env");
+      command.setOptionValueWithSource(option.attributeName(), asReplaceable(value), "env");
     }
   }
 }
@@ -98,7 +98,7 @@ function applyValue(command: Command, key: string, value: unknown, file: string)
     if (option === undefined) continue;
     isKnown = true;
     const parsed = option.isBoolean() ? value : parseValue(option, value, `${file}: ${key}`);
-    target.setOptionValueWithSource(option.attributeName(), parsed, "config");
+    target.setOptionValueWithSource(option.attributeName(), asReplaceable(parsed), "config");
   }
   if (!isKnown) throw new RaysidueError("usage", `${file}: no command has an option "${key}"`);
 }

@@ -29,6 +29,8 @@ export interface EmbeddedOptions {
 /** A worker daemon that dies is started again so often; more often, something is wrong with it. */
 const RESTARTS_MAX = 3;
 
+const WORKER = ["worker", "start", "--with-parent"];
+
 /** The program behind `raysidue`, of this same installation. */
 const PROGRAM = fileURLToPath(new URL("../cli/main.js", import.meta.url));
 
@@ -102,7 +104,8 @@ export class EmbeddedFleet {
   async #startWorker(restarts: number): Promise<void> {
     const { child } = await DaemonChild.start({
       what: "worker daemon",
-      arguments: [PROGRAM, "worker", "start", "--with-parent", ...workerFlags(this.#options)],
+      // Said, so that the user's settings for daemons by hand do not reach this one.
+      arguments: [PROGRAM, ...WORKER, "--listen", "127.0.0.1:0", ...workerFlags(this.#options)],
       environment: {
         RAYSIDUE_TOKEN: this.token,
         RAYSIDUE_ADDRESS: `grpc://${this.address}`,
