@@ -116,20 +116,22 @@ test("an engine ends when its daemon is killed", async () => {
     const engine = await startEngine(${JSON.stringify(emulateOpening())});
     console.log(engine.pid);
     setInterval(() => {}, 1000);`;
+  // A folder of its own: others' engines may live in the common one.
+  const folder = await mkdtemp(join(tmpdir(), "rsd-"));
   const daemon = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    env: { ...process.env, TMPDIR: folder },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const [chunk] = await once(daemon.stdout!, "data");
   const pid = Number(String(chunk));
-  const socketFolders = (await readdir(tmpdir())).filter((name) =>
-    name.startsWith("raysidue-engine-"),
-  );
+  const socketFolders = await readdir(folder);
+  assert.equal(socketFolders.length, 1);
   daemon.kill("SIGKILL");
   await once(daemon, "exit");
   const until = Date.now() + 5000;
   while (isAlive(pid) && Date.now() < until) await new Promise((resolve) => setImmediate(resolve));
   assert.equal(isAlive(pid), false, "the engine outlived its daemon");
   // The folder of a killed daemon has no owner; the engine removes it on its way out.
-  for (const name of socketFolders)
-    assert.equal(existsSync(join(tmpdir(), name, "engine.sock")), false);
+  assert.equal(existsSync(join(folder, socketFolders[0]!, "engine.sock")), false);
+  await rm(folder, { recursive: true, force: true });
 });
