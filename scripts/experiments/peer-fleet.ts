@@ -25,6 +25,8 @@ const BATCH_SECONDS = 0.75;
 const LARGEST = 64;
 /** A peer that takes so many times the ideal time is given up. */
 const PATIENCE = 12;
+/** Ray takes a minute to start on a busy machine. */
+const START_MS = 180_000;
 
 /** File and first arguments of each peer. */
 const PROGRAMS = {
@@ -85,7 +87,7 @@ export async function runPeer(peer: Peer, run: PeerRun): Promise<PeerResult> {
       // A group of its own, so that what a peer leaves behind ends with it, by its id.
       detached: true,
     });
-    const force = setTimeout(() => endGroup(child.pid), PATIENCE * run.idealMs);
+    const force = setTimeout(() => endGroup(child.pid), START_MS + PATIENCE * run.idealMs);
     const [output] = await Promise.all([text(child.stdout), once(child, "exit")]);
     clearTimeout(force);
     endGroup(child.pid);

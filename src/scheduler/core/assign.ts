@@ -29,8 +29,12 @@ export function assignWork(core: Core, now: number): void {
   for (const run of core.runs.values()) hasWork ||= hasQueuedWork(run);
   if (!hasWork) return;
   for (const device of bySpeed(hungryNow(core, now))) {
-    while (device.waiting === undefined && serve(core, device, now)) {}
+    while (hasCredit(core, device) && serve(core, device, now)) {}
   }
+}
+
+function hasCredit({ options }: Core, { running, waiting }: DeviceState): boolean {
+  return running === undefined || (waiting === undefined && options.waitingMax > 0);
 }
 
 /**

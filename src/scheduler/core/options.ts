@@ -16,6 +16,9 @@ export interface CoreOptions {
   readonly refusalGraceMs: number;
   /** A cancelled run ends after this at the latest, though a device may still be busy with it. */
   readonly cancelGraceMs: number;
+  /** Batches that a device holds besides the one it runs. One hides the way from scheduler to
+   * device and back; none is for experiments on what that is worth. */
+  readonly waitingMax: 0 | 1;
   /** First batch of a device whose speed is unknown, in cost units. */
   readonly probeCost: number;
   /** Tasks of one lease: keeps its message and the decision about it small. */
@@ -44,6 +47,7 @@ export const DEFAULT_OPTIONS: CoreOptions = {
   retriesMax: 3,
   refusalGraceMs: 30_000,
   cancelGraceMs: 10_000,
+  waitingMax: 1,
   probeCost: 1_024,
   tasksMax: 16_384,
   leaseCostMax: 4_194_304,
