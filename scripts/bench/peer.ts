@@ -89,6 +89,7 @@ export class Peer {
   async embed(
     sequences: readonly string[],
   ): Promise<PeerAnswer & { readonly vectors: Float32Array }> {
+    if (sequences.length === 0) return { seconds: 0, paddedTokens: 0, vectors: new Float32Array() };
     this.#child.stdin!.write(`${JSON.stringify({ sequences, vectors: this.#vectors })}\n`);
     const { value, done } = await this.#lines.next();
     if (done) throw new Error("the peer died");
