@@ -7,7 +7,7 @@
  * summary.tsv, with commas between, in the order of the sequence.
  */
 import { join } from "node:path";
-import { type TsvField, TsvWriter } from "../formats/tsv.ts";
+import { escapeField, type TsvField, TsvWriter } from "../formats/tsv.ts";
 import {
   type AnnotateParameters,
   type Annotation,
@@ -101,7 +101,7 @@ export class AnnotationTables implements ResultTables {
       const sequence = this.#plan.dataOf(row.item);
       await this.#summary.write([summaryRow(row, annotation, sequence)]);
       for (const [i, domain] of domains.entries()) {
-        await this.#residues.write(residueRows(row, i + 1, domain, sequence));
+        await this.#residues.writeLines(residueLines(row, i + 1, domain, sequence));
       }
       if (domains.length === 0) this.#withoutDomain++;
       said.push(domains.length > 0 ? undefined : { status: this.#missing, note });
@@ -141,24 +141,27 @@ function summaryRow(
   ];
 }
 
-function* residueRows(
+/** The lines of a domain's residues. Most of each follows from the position alone. */
+function residueLines(
   { row, id }: ResultRow,
   number: number,
   { chain, start, positions, insertions }: Domain,
   sequence: Uint8Array,
-): Generator<TsvField[]> {
-  const locus = LOCUS[chain];
-  for (const [i, position] of positions.entries()) {
-    yield [
-      row,
-      id,
-      number,
-      locus,
-      start + i + 1,
-      String.fromCharCode(sequence[start + i]!),
-      position,
-      insertionCode(insertions[i]!),
-      regionOf(position),
-    ];
+): string {
+  const head = `${row}\t${escapeField(id)}\t${number}\t${LOCUS[chain]}\t`;
+  let lines = "";
+  for (let i = 0; i < positions.length; i++) {
+    const residue = String.fromCharCode(sequence[start + i]!);
+    lines += `${head}${start + i + 1}\t${residue}${positionFields(positions[i]!, insertions[i]!)}`;
   }
+  return lines;
+}
+
+const knownFields: string[] = [];
+
+/** The last fields of a line: position, insertion, region. */
+function positionFields(position: number, insertion: number): string {
+  const at = 256 * insertion + position;
+  knownFields[at] ??= `\t${position}\t${insertionCode(insertion)}\t${regionOf(position)}\n`;
+  return knownFields[at];
 }

@@ -41,6 +41,25 @@ test("hostile rows come back, over many buffers", async () => {
   assert.equal((await readFile(path, "utf8")).split("\n").length, 30_002);
 });
 
+test("lines that are made elsewhere stand among rows", async () => {
+  const path = join(folder, "lines.tsv");
+  const writer = await TsvWriter.create(path, ["a", "b"]);
+  await writer.write([[1, "x\ty"]]);
+  await writer.writeLines(`2\t${escapeField("u\nv")}\n`.repeat(20_000));
+  await writer.write([[3, "z"]]);
+  await writer.close();
+  const rows = await read(path, ["a", "b"]);
+  assert.equal(rows.length, 20_002);
+  assert.deepEqual(
+    [rows[0], rows[20_000], rows[20_001]],
+    [
+      ["1", "x\ty"],
+      ["2", "u\nv"],
+      ["3", "z"],
+    ],
+  );
+});
+
 test("an aborted table leaves nothing", async () => {
   const writer = await TsvWriter.create(join(folder, "gone.tsv"), ["a"]);
   await writer.write([["x"]]);
