@@ -51,13 +51,14 @@ class Annotator:
         note = ""
         for offset in _pieces(len(sequence)):
             for found in self._annotator.number_domains(sequence[offset : offset + PIECE_RESIDUES]):
-                if found["numbering"] is None:
-                    note = found["error"] or "not numbered"
+                # Of a fragment that aligns with nothing but gaps, immunum gives an empty numbering.
+                if not found["numbering"]:
+                    note = found["error"] or "no residue of a domain"
                     continue
                 start = offset + found["query_start"]
                 if domains and start < domains[-1].start + len(domains[-1].positions):
                     continue  # Seen in the piece before.
-                positions = [_position_of(label) for label in found["numbering"]]
+                positions = [_POSITIONS[label] for label in found["numbering"]]
                 domain = Domain(found["chain"], start, found["confidence"], positions)
                 anchor(domain, sequence)
                 domains.append(domain)
@@ -69,11 +70,18 @@ def _pieces(length: int) -> range:
     return range(0, max(1, length - SHARED_RESIDUES), step)
 
 
-def _position_of(label: str) -> Position:
-    match = LABEL.fullmatch(label)
-    if match is None:
-        raise ValueError(f"position {label}: more insertions than there are letters")
-    return int(match[1]), ord(match[2]) - ord("A") + 1 if match[2] else 0
+class _Positions(dict[str, Position]):
+    """Positions by label, each label read once."""
+
+    def __missing__(self, label: str) -> Position:
+        match = LABEL.fullmatch(label)
+        if match is None:
+            raise ValueError(f"position {label}: more insertions than there are letters")
+        self[label] = int(match[1]), ord(match[2]) - ord("A") + 1 if match[2] else 0
+        return self[label]
+
+
+_POSITIONS = _Positions()
 
 
 def _pack(domains: list[Domain], note: str) -> bytes:
