@@ -10,6 +10,7 @@ import { VERSION } from "../base/version.ts";
 import { addAnnotateCommand } from "./annotate.ts";
 import { addCacheCommand } from "./cache.ts";
 import { addClusterCommand } from "./cluster.ts";
+import { addComputeCommand } from "./compute.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addEmbedCommand } from "./embed.ts";
 import { EXIT_OF_CODE, reportFailure } from "./exit.ts";
@@ -36,6 +37,7 @@ function createProgram(): Command {
   addEmbedCommand(program);
   addScoreCommand(program);
   addAnnotateCommand(program as unknown as Command);
+  addComputeCommand(program as unknown as Command);
   addModelCommand(program);
   addCacheCommand(program);
   addSchedulerCommand(program);

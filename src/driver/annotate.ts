@@ -1,11 +1,9 @@
 /**
  * Annotating files: sequences to the IMGT numbering of their antibody domains.
  *
- * Owns: what an annotation is known by, and that this machine's engine is made ready before it is
- * needed. The phases are every job's (sequence-job.ts). A sequence without an antibody domain is a
- * result, not a failure.
+ * Owns: what an annotation is known by. The phases are every job's (sequence-job.ts). A sequence
+ * without an antibody domain is a result, not a failure.
  */
-import { EngineRegistry } from "../engine/host/engine-registry.ts";
 import {
   ANNOTATE_ENGINE,
   ANNOTATE_FINGERPRINT,
@@ -65,7 +63,7 @@ export async function annotate(
       engine: { name: ANNOTATE_ENGINE, fingerprint: ANNOTATE_FINGERPRINT },
       parameters,
     },
-    prepare: (onNotice) => prepareAnnotator(session, onNotice),
+    prepare: (onNotice) => session.prepareEngine(ANNOTATE_ENGINE, onNotice),
     openTables: async (plan) => {
       tables = await AnnotationTables.create(folder, plan, parameters);
       return tables;
@@ -73,12 +71,4 @@ export async function annotate(
   });
   const withoutDomain = tables?.withoutDomain ?? 0;
   return { outputFolder, fingerprint: ANNOTATE_FINGERPRINT, withoutDomain, ...rest };
-}
-
-/** On this machine a missing environment is made, or refused, where the user sees it. */
-export async function prepareAnnotator(
-  session: Session,
-  onNotice: (text: string) => void,
-): Promise<void> {
-  if (session.isOnThisMachine) await new EngineRegistry([], onNotice).launch(ANNOTATE_ENGINE);
 }

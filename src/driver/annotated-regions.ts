@@ -19,7 +19,6 @@ import { domainRegions } from "../kind/domain-regions.ts";
 import { publish } from "../store/cache.ts";
 import { itemDigest, spaceDigest } from "../store/content-key.ts";
 import type { ResultStore } from "../store/result-store.ts";
-import { prepareAnnotator } from "./annotate.ts";
 import { computePlan, openStores } from "./compute-plan.ts";
 import { Plan } from "./plan.ts";
 import type { RegionContext, RegionSource } from "./region-source.ts";
@@ -57,7 +56,7 @@ async function regionsOf(
   const stores = await openStores(shardFolder, plan, { root: cacheFolder, space });
   try {
     const { items, located } = plan.distinct.counts();
-    if (located < items) await prepareAnnotator(session, onWarning);
+    if (located < items) await session.prepareEngine(ANNOTATE_ENGINE, onWarning);
     await computePlan({
       session,
       folders: { shards: shardFolder, work, tracePath: join(work, "trace.tsv") },

@@ -9,6 +9,8 @@
  *     await using run = await openRun(session, { kind: "embed", model: "antiberty" });
  *     run.submit(items)   for await (const result of run.results())
  */
+import { RaysidueError } from "../base/errors.ts";
+import { parseEngine } from "../engine/host/engine-registry.ts";
 import { parseEmulated } from "../worker/emulated.ts";
 import { type ConnectOptions, Session } from "./session.ts";
 
@@ -20,6 +22,7 @@ export type { Progress, SchedulerStatus } from "../rpc/messages.ts";
 export { type AnnotateOptions, type AnnotateSummary, annotate } from "./annotate.ts";
 export { annotatedRegions } from "./annotated-regions.ts";
 export { type Balance, formatBalance } from "./balance.ts";
+export { type ComputeOptions, type ComputeSummary, compute } from "./compute.ts";
 export { examine, type Finding } from "./doctor.ts";
 export { type EmbedObserver, type EmbedOptions, type EmbedSummary, embed } from "./embed.ts";
 export { DEFAULT_MODEL } from "./embed-target.ts";
@@ -40,6 +43,11 @@ export { TABLE_FORMATS, type TableFormat } from "./table-format.ts";
 export async function connect(options: ConnectOptions = {}): Promise<Session> {
   // A misspelt device is told now, not by the log of a daemon that ends at its start.
   for (const device of options.emulate ?? []) parseEmulated(device);
+  for (const engine of options.ownEngines ?? []) parseEngine(engine);
+  if (options.address !== undefined && options.ownEngines !== undefined) {
+    const text = "engines of a fleet are named where its workers start (worker start --engine)";
+    throw new RaysidueError("usage", `${text}; leave the command out here`);
+  }
   const session = new Session(options);
   if (!session.isEmbedded) await session.connection();
   return session;

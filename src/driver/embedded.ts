@@ -20,6 +20,8 @@ export interface EmbeddedOptions {
   readonly memoryBytes?: number;
   /** Specifications of emulated devices, as `raysidue worker start --emulate` takes them. */
   readonly emulate?: readonly string[];
+  /** Engines of the user's own, as `raysidue worker start --engine` takes them. */
+  readonly ownEngines?: readonly string[];
   /** Where the daemons' logs go; absent: a temporary file, removed at the end. */
   readonly logPath?: string;
   /** Told what a person should read: the worker daemon was started again. */
@@ -146,5 +148,6 @@ function workerFlags(options: EmbeddedOptions): string[] {
   add("--threads", options.threads);
   add("--memory", options.memoryBytes);
   for (const device of options.emulate ?? []) add("--emulate", device);
+  for (const engine of options.ownEngines ?? []) add("--engine", engine);
   return flags;
 }

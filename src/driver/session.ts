@@ -56,9 +56,18 @@ export class Session {
     return this.#options.address === undefined || this.#cluster !== undefined;
   }
 
-  /** Whether the fleet is embedded on this machine. */
-  get isOnThisMachine(): boolean {
-    return this.#options.address === undefined;
+  /**
+   * Makes ready what an engine needs on this machine, if the fleet is here and the engine known:
+   * what is missing is made, or refused, where the user sees it. Workers elsewhere do it themselves.
+   */
+  async prepareEngine(name: string, onNotice: (text: string) => void): Promise<void> {
+    if (this.#options.address !== undefined) return;
+    const { EngineRegistry, parseEngine } = await import("../engine/host/engine-registry.ts");
+    const registry = new EngineRegistry(
+      (this.#options.ownEngines ?? []).map(parseEngine),
+      onNotice,
+    );
+    if (registry.has(name)) await registry.launch(name);
   }
 
   /** Makes a model known that a run is going to need: a fleet on a cluster is given its files. */

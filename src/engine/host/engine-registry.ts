@@ -90,6 +90,11 @@ export class EngineRegistry {
     this.#onMake = onMake;
   }
 
+  /** Whether there is an engine called `name`. */
+  has(name: string): boolean {
+    return OWN_PROCESS.has(name) || BUILT_IN.has(name) || this.#own.has(name);
+  }
+
   /**
    * How to start the engine called `name`; an empty launch is our own process. Throws
    * RaysidueError "unavailable" where there is no such engine here, or what ensureVenv throws.
