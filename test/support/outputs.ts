@@ -14,7 +14,8 @@ import { readTsv } from "../../src/formats/tsv.ts";
 
 type Row<C extends readonly string[]> = Record<C[number], string>;
 
-async function readTable<const C extends readonly string[]>(
+/** Rows of a tab-separated table, by column. */
+export async function readTable<const C extends readonly string[]>(
   path: string,
   columns: C,
 ): Promise<Row<C>[]> {
