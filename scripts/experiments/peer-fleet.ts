@@ -83,15 +83,25 @@ export async function runPeer(peer: Peer, run: PeerRun): Promise<PeerResult> {
     await writeFile(path, JSON.stringify(jobFile(run)));
     const [program, ...first] = PROGRAMS[peer];
     const child = spawn(run.python, [join(ROOT, PEERS, program), ...first, path], {
-      stdio: ["ignore", "pipe", "ignore"],
+      stdio: ["ignore", "pipe", "pipe"],
       // A group of its own, so that what a peer leaves behind ends with it, by its id.
       detached: true,
     });
     const force = setTimeout(() => endGroup(child.pid), START_MS + PATIENCE * run.idealMs);
-    const [output] = await Promise.all([text(child.stdout), once(child, "exit")]);
+    const [output, errors, [code, signal]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, "exit").then((how) => {
+        // What is left of its tree would keep the pipes open.
+        endGroup(child.pid);
+        return how;
+      }),
+    ]);
     clearTimeout(force);
-    endGroup(child.pid);
-    return judge(run, output);
+    const result = judge(run, output);
+    if (!Number.isNaN(result.boundSeconds)) return result;
+    const last = errors.trim().split("\n").at(-1) ?? "";
+    return { ...result, note: `${result.note}; ended by ${signal ?? code}: ${last.slice(0, 200)}` };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

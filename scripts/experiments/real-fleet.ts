@@ -10,9 +10,10 @@ import { createWriteStream } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { DaemonChild } from "../../src/base/child-process.ts";
-import { connect, embed } from "../../src/driver/api.ts";
+import { connect, embed, openRun, type Session } from "../../src/driver/api.ts";
 import { makeToken } from "../../src/rpc/channel.ts";
 import { lowerBound, type SpeedChange } from "../../src/scheduler/core/bound.ts";
 import { deviceSpecs, type Fleet, timeMs } from "../../src/simulate/fleet.ts";
@@ -31,8 +32,18 @@ export interface RealResult {
   readonly repeatedWork: number;
 }
 
+export interface RealOptions {
+  /** Open every engine before the job: so many processes at once are busy for long on few cores. */
+  readonly isWarm?: boolean;
+}
+
 /** Runs `job` on `fleet`; `idealMs` is what "50 %" refers to. */
-export async function runReal(fleet: Fleet, job: Job, idealMs: number): Promise<RealResult> {
+export async function runReal(
+  fleet: Fleet,
+  job: Job,
+  idealMs: number,
+  { isWarm = false }: RealOptions = {},
+): Promise<RealResult> {
   const folder = await mkdtemp(join(tmpdir(), "raysidue-fleet-"));
   const environment = { RAYSIDUE_TOKEN: makeToken(), RAYSIDUE_CACHE_DIR: join(folder, "cache") };
   const log = (name: string) => join(folder, `${name}.ndjson`);
@@ -70,6 +81,7 @@ export async function runReal(fleet: Fleet, job: Job, idealMs: number): Promise<
     for (const index of specs.keys()) if (!joinsLater.includes(index)) await startWorker(index);
 
     await using session = await connect({ address, token: environment.RAYSIDUE_TOKEN });
+    if (isWarm) await warmUp(session, workers.size);
     const timers: NodeJS.Timeout[] = [];
     let isDisturbed = false;
     const disturb = () => {
@@ -105,6 +117,20 @@ export async function runReal(fleet: Fleet, job: Job, idealMs: number): Promise<
   } finally {
     for (const child of children.reverse()) await child.stop();
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Opens a run, waits until every device is ready for it, and leaves it; engines stay for the next. */
+export async function warmUp(
+  session: Session,
+  deviceCount: number,
+  model = "emulate",
+): Promise<void> {
+  await using _ = await openRun(session, { kind: "embed", model, cacheFolder: null });
+  for (;;) {
+    const { workers } = await session.status();
+    if (workers.reduce((sum, { devices }) => sum + devices.length, 0) === deviceCount) return;
+    await delay(100);
   }
 }
 
