@@ -69,7 +69,14 @@ try {
     if (order.type === "openRun") {
       const device = { device: 0, name: "light0", type: "emulate", threads: 1, memoryBytes: 0 };
       const { runId } = order;
-      stream.send({ type: "engineReady", runId, device, tokensMax: 1 << 20, sharedStorage: true });
+      stream.send({
+        type: "engineReady",
+        runId,
+        device,
+        tokensMax: 1 << 20,
+        itemTokensMax: 0,
+        sharedStorage: true,
+      });
     } else if (order.type === "assign") answer(order);
     else if (order.type === "takeBack") {
       // What was assigned is reported already: nothing is left to give back.

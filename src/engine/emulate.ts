@@ -63,6 +63,7 @@ export async function openEmulator(opening: EngineOpening): Promise<RowEngine> {
 class Emulator implements RowEngine {
   readonly description: string;
   readonly tokensMax: number;
+  readonly itemTokensMax = 0;
   readonly #parameters: EmbedParameters;
   readonly #layout: RowLayout;
   readonly #options: EmulateOptions;

@@ -37,7 +37,8 @@ async function open(opening: EngineOpening): Promise<EngineOpened> {
   await engine?.close();
   engine = undefined;
   engine = await (await load())(opening);
-  return { description: engine.description, tokensMax: engine.tokensMax };
+  const { description, tokensMax, itemTokensMax } = engine;
+  return { description, tokensMax, itemTokensMax };
 }
 
 /** Whoever started us may have been killed, so nobody else removes the socket and its folder. */

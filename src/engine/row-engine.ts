@@ -13,6 +13,8 @@ export interface RowEngine {
   readonly description: string;
   /** Largest micro-batch that is useful and fits the memory, in tokens. */
   readonly tokensMax: number;
+  /** Largest item that fits, in tokens; 0: it is judged when it comes. */
+  readonly itemTokensMax: number;
   /** Rows of `items` in their order. One call at a time. */
   run(items: readonly Uint8Array[]): Promise<MicroBatchResult>;
   close(): Promise<void>;

@@ -32,6 +32,8 @@ export interface EngineOpened {
   readonly description: string;
   /** Largest micro-batch in padded tokens. */
   readonly tokensMax: number;
+  /** Largest item that fits, in tokens; 0: the engine judges each item itself. */
+  readonly itemTokensMax: number;
 }
 
 /** An item that has no row. */

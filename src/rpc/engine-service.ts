@@ -101,7 +101,10 @@ export class EngineConnection {
     return new Promise((resolve, reject) => {
       this.#client.open(opening, bearer(this.#token), (error, reply) => {
         if (error !== null) reject(fromStatus(error, this.#what));
-        else resolve({ description: reply.description, tokensMax: reply.tokensMax });
+        else {
+          const { description, tokensMax, itemTokensMax } = reply;
+          resolve({ description, tokensMax, itemTokensMax });
+        }
       });
     });
   }

@@ -82,6 +82,7 @@ export type WorkerReport =
       readonly runId: string;
       readonly device: DeviceInfo;
       readonly tokensMax: number;
+      readonly itemTokensMax: number;
       readonly sharedStorage: boolean;
     }
   | {

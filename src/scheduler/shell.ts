@@ -30,6 +30,9 @@ const PROGRESS_MS = 500;
 /** The longest the core goes without a tick. */
 const TICK_MS = 1000;
 
+/** Above every cost: they are 32-bit numbers. */
+const COST_UNLIMITED = 2 ** 32 - 1;
+
 /** Far more workers than join in a millisecond; the product stays exact in a double. */
 const EPOCHS_A_MS = 1000;
 
@@ -149,10 +152,12 @@ export class SchedulerShell {
     if (run === undefined) return;
     if (report.sharedStorage) worker.sharedRuns.add(report.runId);
     const device = worker.deviceId(report.device, () => this.#nextId++ as DeviceId);
-    const costMax = Math.max(1, report.tokensMax);
+    const callCost = Math.max(1, report.tokensMax);
+    // Not known: every item is sent, and the engine judges it.
+    const costMax = report.itemTokensMax > 0 ? report.itemTokensMax : COST_UNLIMITED;
     const where = `${worker.registration.host}/${worker.registration.pid}/${report.device.name}`;
     this.#options.log.info({ run: report.runId, device: where }, "engine ready");
-    this.#step({ type: "engineReady", worker: worker.id, device, run: run.id, costMax });
+    this.#step({ type: "engineReady", worker: worker.id, device, run: run.id, costMax, callCost });
   }
 
   #engineFailed(worker: WorkerRecord, report: WorkerReport & { type: "engineFailed" }): void {

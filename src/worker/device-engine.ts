@@ -23,6 +23,7 @@ export class DeviceEngine {
   #crashesInARow = 0;
   #isClosed = false;
   #tokensMax = 1;
+  #itemTokensMax = 0;
 
   /** `onDown` is called once, when the engine is given up. */
   constructor(spec: EngineSpec, log: Log, onDown: (reason: string) => void) {
@@ -34,6 +35,11 @@ export class DeviceEngine {
   /** Largest micro-batch in padded tokens, known once started. */
   get tokensMax(): number {
     return this.#tokensMax;
+  }
+
+  /** Largest item that fits, in tokens; 0: not known. */
+  get itemTokensMax(): number {
+    return this.#itemTokensMax;
   }
 
   /** Starts the engine if it is not running. Throws what its start failed with. */
@@ -68,6 +74,7 @@ export class DeviceEngine {
     if (this.#crashesInARow > 0) await delay(BACKOFF_MS * this.#crashesInARow);
     const handle = await startEngine(this.#spec);
     this.#tokensMax = handle.tokensMax;
+    this.#itemTokensMax = handle.itemTokensMax;
     void handle.exited.then((exit) => this.#crashed(exit));
     return handle;
   }

@@ -101,8 +101,9 @@ export class ServedRun {
       await engine.start();
       if (this.#isClosed) return;
       this.#engines.set(info.device, engine);
-      const { tokensMax } = engine;
-      report({ type: "engineReady", runId, device: info, tokensMax, sharedStorage });
+      const { tokensMax, itemTokensMax } = engine;
+      const ready = { runId, device: info, tokensMax, itemTokensMax, sharedStorage };
+      report({ type: "engineReady", ...ready });
     } catch (thrown) {
       failed(messageOf(thrown));
     }

@@ -344,7 +344,14 @@ test("an item that was given up fails for its equals too, however late they come
   const obey = (order: WorkerOrder) => {
     if (order.type === "openRun") {
       const { runId } = order;
-      stream.send({ type: "engineReady", runId, device, tokensMax: 4096, sharedStorage: true });
+      stream.send({
+        type: "engineReady",
+        runId,
+        device,
+        tokensMax: 4096,
+        itemTokensMax: 0,
+        sharedStorage: true,
+      });
     } else if (order.type === "assign") {
       const { lease, epoch, frame } = order;
       const reason = "refused by the test's worker";

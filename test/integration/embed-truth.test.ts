@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { dataPath, maxDifference, readArray, readArrays } from "../../src/engine/truth.fixture.ts";
-import { fastaOf, type NamedSequence } from "../support/fasta-text.ts";
+import { fastaOf, type NamedSequence, randomSequences } from "../support/fasta-text.ts";
 import { readEmbeddings, readMatrices, readVectors } from "../support/outputs.ts";
 import { MODEL_CACHE, Sandbox, TINY_MODEL } from "../support/sandbox.ts";
 
@@ -119,4 +119,17 @@ test("the same vectors whatever engines, threads, workers, batches and order", a
   await Promise.all([sandbox.startWorker(address, one), sandbox.startWorker(address, one)]);
   await embed("workers", "a.fasta", ["--address", address]);
   await agree("workers", base);
+});
+
+test("sequences longer than an engine call takes are computed, whole or in windows", async () => {
+  await using sandbox = new Sandbox();
+  // A call of this model takes 4,096 tokens.
+  const sequences = randomSequences(2, { from: 6000, to: 6000, seed: 3 });
+  sandbox.write("a.fasta", fastaOf(sequences));
+  const embed = ["embed", "a.fasta", "-m", TINY_MODEL, "--no-cache", "--engines", "1"];
+  await sandbox.expect(0, [...embed, "-o", "whole", "--max-length", "10000"]);
+  assert.equal((await readEmbeddings(sandbox.path("whole"))).length, 2);
+  const windows = ["--on-long", "window", "--max-length", "1000"];
+  await sandbox.expect(0, [...embed, "-o", "windows", ...windows]);
+  assert.equal((await readEmbeddings(sandbox.path("windows"))).length, 2);
 });

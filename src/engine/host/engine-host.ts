@@ -83,7 +83,7 @@ export class EngineHandle {
   readonly #socket: string;
   readonly #tail = new LogTail();
   #isGone = false;
-  #opened: EngineOpened = { description: "", tokensMax: 1 };
+  #opened: EngineOpened = { description: "", tokensMax: 1, itemTokensMax: 0 };
   #closing: Promise<void> | undefined;
 
   /** Use `startEngine`. */
@@ -108,6 +108,11 @@ export class EngineHandle {
   /** Largest micro-batch in padded tokens. */
   get tokensMax(): number {
     return this.#opened.tokensMax;
+  }
+
+  /** Largest item that fits, in tokens; 0: the engine judges each item itself. */
+  get itemTokensMax(): number {
+    return this.#opened.itemTokensMax;
   }
 
   get pid(): number | undefined {

@@ -84,6 +84,7 @@ interface EmbedderOptions {
 class Embedder implements RowEngine {
   readonly description: string;
   readonly tokensMax: number;
+  readonly itemTokensMax: number;
   readonly #transformer: Transformer;
   readonly #parameters: EmbedParameters;
   readonly #layout: RowLayout;
@@ -107,6 +108,9 @@ class Embedder implements RowEngine {
     const useful = Math.min(max, Math.max(min, Math.round(MICRO_BATCH_FLOP / flop)));
     const rowTokens = Math.floor(PAYLOAD_BYTES_MAX / Math.max(1, rowBytes(this.#layout, 1)));
     this.tokensMax = Math.min(useful, limits.passageTokensMax, Math.max(1, rowTokens));
+    // In windows an item of any length is run a passage at a time.
+    const isWindowed = parameters.window !== null;
+    this.itemTokensMax = isWindowed ? 0 : Math.max(1, Math.min(limits.passageTokensMax, rowTokens));
     this.description = `${limits.description}, micro-batches of up to ${this.tokensMax} tokens`;
   }
 

@@ -57,6 +57,7 @@ export async function openPoseScorer(opening: EngineOpening): Promise<RowEngine>
 class PoseScorer implements RowEngine {
   readonly description: string;
   readonly tokensMax = TOKENS_MAX;
+  readonly itemTokensMax = 0;
   readonly #session: OnnxSession;
   readonly #parameters: ScoreParameters;
 

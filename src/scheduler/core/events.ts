@@ -29,8 +29,10 @@ export type Event =
       readonly worker: WorkerId;
       readonly device: DeviceId;
       readonly run: RunId;
-      /** Largest micro-batch in padded cost units (tokens) that fits the device's memory. */
+      /** Largest single task that fits the device's memory, in cost units (tokens). */
       readonly costMax: number;
+      /** What one engine call takes, the grain at which a lease can be split; absent: costMax. */
+      readonly callCost?: number;
     }
   | {
       readonly type: "engineFailed";

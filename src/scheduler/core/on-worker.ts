@@ -131,8 +131,9 @@ export function onEngineReady(
   worker.refusals.delete(run.id);
   run.refusedAt = undefined;
   run.firstReadyAt ??= now;
+  const { costMax, callCost = costMax } = event;
   if (!device.servings.has(run.id)) {
-    const serving = createServing(device, run, event.costMax);
+    const serving = createServing(device, run, { costMax, callCost });
     device.servings.set(run.id, serving);
     run.servings.set(device.id, serving);
     run.story.readyAt(device.id, now);

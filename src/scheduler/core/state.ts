@@ -66,6 +66,8 @@ export interface Serving {
   readonly device: DeviceState;
   readonly run: RunState;
   readonly costMax: number;
+  /** Of one engine call: the grain at which its leases can be split. */
+  readonly callCost: number;
   readonly model: CostModel;
   /** What of its speed is counted in the run's `speed`. */
   speed: number;
@@ -232,8 +234,12 @@ export function createRun(
   };
 }
 
-export function createServing(device: DeviceState, run: RunState, costMax: number): Serving {
-  return { device, run, costMax, model: createModel(), speed: 0 };
+export function createServing(
+  device: DeviceState,
+  run: RunState,
+  sizes: { readonly costMax: number; readonly callCost: number },
+): Serving {
+  return { device, run, ...sizes, model: createModel(), speed: 0 };
 }
 
 /** Notes that a device has a free credit. */

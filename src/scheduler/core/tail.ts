@@ -97,8 +97,8 @@ function askBack(
   }
   if (lease.takeBack === "rest" || serving === undefined) return false;
   // What has begun is at most one engine call.
-  if (lease.openCost <= serving.costMax || lease.openCount < 2) return false;
-  if (seconds * (1 - serving.costMax / lease.openCost) <= tripSeconds) return false;
+  if (lease.openCost <= serving.callCost || lease.openCount < 2) return false;
+  if (seconds * (1 - serving.callCost / lease.openCost) <= tripSeconds) return false;
   orderBack(core, lease, { what: "rest", now });
   return true;
 }

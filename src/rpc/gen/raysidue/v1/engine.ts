@@ -48,8 +48,10 @@ export interface EngineOpenRequest {
 export interface EngineOpenReply {
   /** one line for logs */
   description: string;
-  /** largest micro-batch in padded tokens */
+  /** largest useful micro-batch in padded tokens; a larger item comes alone */
   tokensMax: number;
+  /** largest item that fits; 0: the engine judges each item itself */
+  itemTokensMax: number;
 }
 
 export interface MicroBatch {
@@ -179,7 +181,7 @@ export const EngineOpenRequest: MessageFns<EngineOpenRequest> = {
 };
 
 function createBaseEngineOpenReply(): EngineOpenReply {
-  return { description: "", tokensMax: 0 };
+  return { description: "", tokensMax: 0, itemTokensMax: 0 };
 }
 
 export const EngineOpenReply: MessageFns<EngineOpenReply> = {
@@ -189,6 +191,9 @@ export const EngineOpenReply: MessageFns<EngineOpenReply> = {
     }
     if (message.tokensMax !== 0) {
       writer.uint32(16).uint32(message.tokensMax);
+    }
+    if (message.itemTokensMax !== 0) {
+      writer.uint32(24).uint32(message.itemTokensMax);
     }
     return writer;
   },
@@ -220,6 +225,14 @@ export const EngineOpenReply: MessageFns<EngineOpenReply> = {
             }
 
             message.tokensMax = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.itemTokensMax = reader.uint32();
             continue;
           }
         }

@@ -64,8 +64,10 @@ export interface EngineReady {
   device:
     | DeviceInfo
     | undefined;
-  /** largest micro-batch, in padded tokens, that fits its memory */
+  /** what one engine call takes: leases can be split at this grain */
   tokensMax: number;
+  /** largest single item that fits its memory; 0: no limit known */
+  itemTokensMax: number;
   /** rows go to the run's shard folder; otherwise pull them */
   sharedStorage: boolean;
 }
@@ -551,7 +553,7 @@ export const Heartbeat: MessageFns<Heartbeat> = {
 };
 
 function createBaseEngineReady(): EngineReady {
-  return { runId: "", device: undefined, tokensMax: 0, sharedStorage: false };
+  return { runId: "", device: undefined, tokensMax: 0, itemTokensMax: 0, sharedStorage: false };
 }
 
 export const EngineReady: MessageFns<EngineReady> = {
@@ -564,6 +566,9 @@ export const EngineReady: MessageFns<EngineReady> = {
     }
     if (message.tokensMax !== 0) {
       writer.uint32(24).uint32(message.tokensMax);
+    }
+    if (message.itemTokensMax !== 0) {
+      writer.uint32(40).uint32(message.itemTokensMax);
     }
     if (message.sharedStorage !== false) {
       writer.uint32(32).bool(message.sharedStorage);
@@ -606,6 +611,14 @@ export const EngineReady: MessageFns<EngineReady> = {
             }
 
             message.tokensMax = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.itemTokensMax = reader.uint32();
             continue;
           }
           case 4: {
