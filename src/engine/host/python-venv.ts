@@ -55,16 +55,18 @@ export async function ensureVenv(requirementsPath: string, options: VenvOptions)
   try {
     const text = await readFile(requirementsPath, "utf8");
     const what = basename(join(requirementsPath, ".."));
+    // pip is only asked for when something has to be installed: its start takes half a second.
+    const found = await quickFacts(scratch, options);
+    const quickPath = found && pathOf(root, what, text, found);
+    if (quickPath !== undefined && (await isThere(quickPath))) {
+      return join(quickPath, "bin", "python");
+    }
     const need = `engine ${what} needs Python with pip`;
     const python = await findPython(scratch, { ...options, need });
-    const said = await run(python, ["-c", FACTS_SCRIPT], scratch, options);
-    const facts = PYTHON_FACTS.parse(JSON.parse(said));
+    const facts = await factsOf(python, scratch, options);
     checkVersion(facts.version, text, `engine ${what}`);
-    const digest = createHash("sha256")
-      .update(JSON.stringify([text, facts]))
-      .digest("hex");
-    const name = `${what.replace(/[^\w-]/g, "_")}-${digest.slice(0, 16)}`;
-    const path = join(root, name);
+    const path = pathOf(root, what, text, facts);
+    const name = basename(path);
     if (await isThere(path)) return join(path, "bin", "python");
     options.onMake?.(`making the Python environment of engine ${what} in ${path}, once`);
     await ensureFolder(root);
@@ -77,6 +79,29 @@ export async function ensureVenv(requirementsPath: string, options: VenvOptions)
     throw fromSystemError(thrown, `cannot make a Python environment for ${requirementsPath}`);
   } finally {
     await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+type PythonFacts = z.infer<typeof PYTHON_FACTS>;
+
+/** Where the environment of these requirements and this Python lies. */
+function pathOf(root: string, what: string, requirements: string, facts: PythonFacts): string {
+  const known = JSON.stringify([requirements, facts]);
+  const digest = createHash("sha256").update(known).digest("hex");
+  return join(root, `${what.replace(/[^\w-]/g, "_")}-${digest.slice(0, 16)}`);
+}
+
+async function factsOf(python: string, folder: string, options: VenvOptions): Promise<PythonFacts> {
+  return PYTHON_FACTS.parse(JSON.parse(await run(python, ["-c", FACTS_SCRIPT], folder, options)));
+}
+
+/** Of the Python that findPython tries first; undefined where that does not start. */
+async function quickFacts(folder: string, options: VenvOptions): Promise<PythonFacts | undefined> {
+  try {
+    return await factsOf(options.environment.RAYSIDUE_PYTHON || "python3", folder, options);
+  } catch {
+    // findPython tries the next one, or says what is wrong.
+    return undefined;
   }
 }
 
