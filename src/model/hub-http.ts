@@ -1,11 +1,13 @@
 /**
  * HTTP as the hub needs it.
  *
- * Owns: one request with redirects, deadlines and the token; and retrying with back-off. Invariant:
+ * Owns: one request with redirects, deadlines, the token and the proxies of the environment
+ * (HTTPS_PROXY, HTTP_PROXY, NO_PROXY); and retrying with back-off. Invariant:
  * the token goes to the hub's own origin only, every wait has a limit, and what fails for good is
  * a RaysidueError. Deliberately not here: what the answers mean (hub-client.ts).
  */
 import { setTimeout as delay } from "node:timers/promises";
+import { EnvHttpProxyAgent, fetch, type Headers, type RequestInit, type Response } from "undici";
 import { messageOf, RaysidueError } from "../base/errors.ts";
 
 export interface HttpOptions {
@@ -60,6 +62,8 @@ export interface HttpAnswer {
 export class HubHttp {
   readonly endpoint: string;
   readonly #options: HttpOptions;
+  // Node 20's own fetch takes no notice of proxies.
+  readonly #dispatcher = new EnvHttpProxyAgent();
 
   constructor(options: HttpOptions) {
     this.endpoint = options.endpoint;
@@ -105,8 +109,14 @@ export class HubHttp {
       const { token } = this.#options;
       if (token !== undefined && url.origin === hubOrigin)
         headers.authorization = `Bearer ${token}`;
-      const init = { method: request.method, headers, redirect: "manual", signal: watch.signal };
-      const response = await fetch(url, init as RequestInit);
+      const init: RequestInit = {
+        method: request.method,
+        headers,
+        redirect: "manual",
+        signal: watch.signal,
+        dispatcher: this.#dispatcher,
+      };
+      const response = await fetch(url, init);
       watch.beat();
       const isNoted = hubHeaders?.has("x-repo-commit") === true;
       if (!isNoted) hubHeaders = response.headers;

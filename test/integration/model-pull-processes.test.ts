@@ -8,8 +8,11 @@ import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { createServer, type IncomingMessage } from "node:http";
+import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Duplex } from "node:stream";
 import { after, afterEach, before, beforeEach, describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { RaysidueError } from "../../src/base/errors.ts";
@@ -33,9 +36,12 @@ class PullChild {
   readonly process: ChildProcess;
   readonly lines: Line[] = [];
 
-  constructor(place: PullPlace) {
+  constructor(place: PullPlace, environment: NodeJS.ProcessEnv = {}) {
     const stdio: ["ignore", "pipe", "inherit"] = ["ignore", "pipe", "inherit"];
-    this.process = spawn(process.execPath, [CHILD, NAME], { env: place.environment, stdio });
+    this.process = spawn(process.execPath, [CHILD, NAME], {
+      env: { ...place.environment, ...environment },
+      stdio,
+    });
     createInterface({ input: this.process.stdout! }).on("line", (line) => {
       this.lines.push(JSON.parse(line) as Line);
     });
@@ -79,8 +85,8 @@ describe("pulling in several processes", () => {
     await place.remove();
   });
 
-  const start = (): PullChild => {
-    const child = new PullChild(place);
+  const start = (environment?: NodeJS.ProcessEnv): PullChild => {
+    const child = new PullChild(place, environment);
     children.push(child);
     return child;
   };
@@ -192,6 +198,33 @@ describe("pulling in several processes", () => {
       assert.match(server.deliveries(WEIGHTS)[0]?.range ?? "", /^bytes=[1-9]/);
     } finally {
       unmount();
+    }
+  });
+
+  test("goes through the proxy of the environment, unless NO_PROXY names the hub", async () => {
+    const asked: string[] = [];
+    const proxy = createServer().on("connect", ({ url = "" }: IncomingMessage, near: Duplex) => {
+      asked.push(url);
+      const [host, port] = url.split(":");
+      const far = connect({ host: host ?? "", port: Number(port) }, () => {
+        near.write("HTTP/1.1 200 Connection established\r\n\r\n");
+        far.pipe(near).pipe(far);
+      });
+      for (const end of [near, far]) end.on("error", () => {});
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    try {
+      const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+      const direct = await start({ HTTP_PROXY: url, NO_PROXY: "127.0.0.1" }).exit();
+      assert.ok(direct.fingerprint, JSON.stringify(direct));
+      assert.equal(asked.length, 0);
+      await place.remove();
+      place = await PullPlace.make(server.endpoint);
+      const through = await start({ HTTP_PROXY: url }).exit();
+      assert.equal(through.fingerprint, direct.fingerprint);
+      assert.ok(asked.includes(new URL(server.endpoint).host), String(asked));
+    } finally {
+      proxy.close();
     }
   });
 });
