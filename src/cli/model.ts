@@ -35,11 +35,16 @@ export function addModelCommand(program: Command): void {
         import("./signals.ts"),
       ]);
       using interrupt = abortOnSignals();
-      const located = await pullAny(name, {
-        offline: offline === true,
-        onProgress: showPull(name),
-        signal: interrupt.signal,
-      });
+      let located: Awaited<ReturnType<typeof pullAny>>;
+      try {
+        located = await pullAny(name, {
+          offline: offline === true,
+          onProgress: showPull(name),
+          signal: interrupt.signal,
+        });
+      } catch (thrown) {
+        return interrupt.report(thrown, { isJson: json === true });
+      }
       const { folder, fingerprint } = located;
       const facts = { model: located.name, folder, fingerprint };
       if (json) {
