@@ -24,13 +24,21 @@ export const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 const CHANNEL_OPTIONS: ChannelOptions = {
   "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
   "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
-  // Our own heartbeats decide who is alive; transport pings would time out during a long ORT run.
+  // No transport pings unless asked for: an engine is busy for as long as its batch takes.
   "grpc.keepalive_time_ms": 2 ** 31 - 1,
   // A proxy of the environment must never see a loopback or cluster-internal connection.
   "grpc.enable_http_proxy": 0,
   "grpc.use_local_subchannel_pool": 1,
   "grpc-node.max_session_memory": 256,
 };
+
+/** A peer that answers no ping for this long is gone: it froze, or the network between was cut. */
+const SILENCE_MS_MAX = 60_000;
+
+/** Options of a client that must notice a silent server. TCP alone would wait for hours. */
+export function noticeSilence(silenceMs = SILENCE_MS_MAX): ChannelOptions {
+  return { "grpc.keepalive_time_ms": silenceMs / 2, "grpc.keepalive_timeout_ms": silenceMs };
+}
 
 /** A secret for one run or one daemon: 192 random bits, URL-safe. */
 export function makeToken(): string {
@@ -95,6 +103,7 @@ export function createClient<T>(
   Client: ClientConstructor<T>,
   address: string,
   channelCredentials = credentials.createInsecure(),
+  options: ChannelOptions = {},
 ): T {
-  return new Client(address, channelCredentials, CHANNEL_OPTIONS);
+  return new Client(address, channelCredentials, { ...CHANNEL_OPTIONS, ...options });
 }

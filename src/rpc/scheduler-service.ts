@@ -13,7 +13,7 @@ import type {
   ServiceError,
   sendUnaryData,
 } from "@grpc/grpc-js";
-import { bearer, createClient } from "./channel.ts";
+import { bearer, createClient, noticeSilence } from "./channel.ts";
 import {
   decodeEvent,
   decodeOrder,
@@ -116,10 +116,12 @@ export class SchedulerConnection {
   readonly #client: SchedulerClient;
   readonly #token: string;
 
-  constructor(address: string, token: string) {
+  /** `silenceMs`: a scheduler that answers no ping for so long is taken for gone. */
+  constructor(address: string, token: string, options: { readonly silenceMs?: number } = {}) {
     this.address = address;
     this.#token = token;
-    this.#client = createClient(SchedulerClient as never, address);
+    const notice = noticeSilence(options.silenceMs);
+    this.#client = createClient(SchedulerClient as never, address, undefined, notice);
   }
 
   work(): MessageStream<WorkerOrder, WorkerReport> {

@@ -5,7 +5,7 @@
  * slow link holds uploads at a hundredth of what downloads reach.
  */
 import type { Client, Server } from "@grpc/grpc-js";
-import { bearer, createClient } from "./channel.ts";
+import { bearer, createClient, noticeSilence } from "./channel.ts";
 import { WorkerClient, type WorkerServer, WorkerService } from "./gen/raysidue/v1/worker.ts";
 import { fromStatus, toStatus } from "./status.ts";
 
@@ -44,7 +44,7 @@ export class WorkerConnection {
   constructor(address: string, token: string) {
     this.#address = address;
     this.#token = token;
-    this.#client = createClient(WorkerClient as never, address);
+    this.#client = createClient(WorkerClient as never, address, undefined, noticeSilence());
   }
 
   /** Exactly the bytes asked for, in pieces. Throws RaysidueError where the worker is gone. */
