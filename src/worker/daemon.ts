@@ -7,9 +7,7 @@
  * life of everything below it. Decides nothing about placement.
  */
 import { randomUUID } from "node:crypto";
-import { rm } from "node:fs/promises";
 import os from "node:os";
-import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 import { Deferred } from "../base/deferred.ts";
@@ -24,6 +22,7 @@ import { BulkServer } from "./bulk-server.ts";
 import { type DeviceOptions, Devices } from "./devices.ts";
 import { EnginePool } from "./engine-pool.ts";
 import { ServedRun, type WorkerEngines } from "./served-run.ts";
+import { Spools } from "./spools.ts";
 
 const BACKOFF_FIRST_MS = 200;
 const BACKOFF_MAX_MS = 5000;
@@ -53,6 +52,7 @@ export class WorkerDaemon {
   readonly #devices: Devices;
   readonly #engines: WorkerEngines;
   readonly #bulk: BulkServer;
+  readonly #spools: Spools;
   readonly #runs = new Map<string, ServedRun>();
   readonly #closed = new Deferred<void>();
   readonly #stop = new AbortController();
@@ -70,9 +70,10 @@ export class WorkerDaemon {
       registry: new EngineRegistry(options.ownEngines, onMake),
       pool: new EnginePool(options.log),
     };
+    this.#spools = new Spools(options.spoolFolder);
     this.#bulk = new BulkServer(
       options,
-      (runId) => this.#runs.get(runId)?.folder ?? this.#spool(runId),
+      (runId) => this.#runs.get(runId)?.folder ?? this.#spools.read(runId),
     );
   }
 
@@ -118,7 +119,7 @@ export class WorkerDaemon {
     await this.#engines.pool.close();
     this.#bulk.close();
     this.#scheduler.close();
-    await rm(this.#options.spoolFolder, { recursive: true, force: true });
+    await this.#spools.close();
     if (reason === undefined) this.#closed.resolve();
     else this.#closed.reject(reason);
   }
@@ -225,7 +226,7 @@ export class WorkerDaemon {
 
   #openRun(spec: RunSpec): void {
     if (this.#isDraining || this.#runs.has(spec.runId)) return;
-    const run = new ServedRun(spec, this.#spool(spec.runId));
+    const run = new ServedRun(spec, this.#spools.open(spec.runId));
     this.#runs.set(spec.runId, run);
     void run.open(this.#devices, this.#engines, (report) => this.#send(report));
   }
@@ -234,6 +235,7 @@ export class WorkerDaemon {
     const run = this.#runs.get(runId);
     this.#runs.delete(runId);
     await run?.close();
+    if (run !== undefined && !this.#runs.has(runId)) this.#spools.expire(runId);
   }
 
   #assign(batch: AssignedBatch): void {
@@ -246,10 +248,6 @@ export class WorkerDaemon {
     // The run was closed here meanwhile: nothing of the batch will run.
     const { lease, epoch, frame } = batch;
     this.#send({ type: "batchReturned", lease, epoch, tasks: frame.tasks, finished: true });
-  }
-
-  #spool(runId: string): string {
-    return join(this.#options.spoolFolder, Buffer.from(runId).toString("hex").slice(0, 64));
   }
 
   async #closeWhenIdle(): Promise<void> {
