@@ -22,12 +22,15 @@ export function addRunCommand(program: Command): void {
     });
   run
     .command("explain <run> [subject]")
-    .description("why a task (a number) ran where and when, or why a device idled; of an open run")
-    .requiredOption("--address <url>", "the scheduler, grpc://HOST:PORT")
+    .description(
+      "why a record ran where and when, or why a device idled: of a finished run by its output " +
+        "folder (subject: a record's id or a device), of an open one by --address and its id " +
+        "(subject: a task's number or a device)",
+    )
+    .option("--address <url>", "the scheduler of an open run, grpc://HOST:PORT")
     .option("--json", "one JSON value on standard output")
-    .action(async (runId, subject, { address, json }) => {
-      await using session = await connectTo(address);
-      const lines = await session.explain(runId, subject);
+    .action(async (run, subject, { address, json }) => {
+      const lines = await explain(run, subject, address);
       if (json) return printJson({ lines });
       for (const line of lines) process.stdout.write(`${line}\n`);
     });
@@ -39,6 +42,15 @@ export function addRunCommand(program: Command): void {
       await using session = await connectTo(address);
       process.stdout.write(`${await session.cancelRun(runId, "cancelled by `run cancel`")}\n`);
     });
+}
+
+async function explain(run: string, subject: string | undefined, address: string | undefined) {
+  if (address === undefined) {
+    const { explainOutput } = await import("../driver/api.ts");
+    return explainOutput(run, subject);
+  }
+  await using session = await connectTo(address);
+  return await session.explain(run, subject);
 }
 
 async function connectTo(address: string) {

@@ -26,6 +26,7 @@ export { type ComputeOptions, type ComputeSummary, compute } from "./compute.ts"
 export { examine, type Finding } from "./doctor.ts";
 export { type EmbedObserver, type EmbedOptions, type EmbedSummary, embed } from "./embed.ts";
 export { DEFAULT_MODEL } from "./embed-target.ts";
+export { explainOutput } from "./explain-output.ts";
 export type { ItemResult, RunOptions, SequenceItem } from "./item-result.ts";
 export { type ItemRun, openRun } from "./item-run.ts";
 export type { JobPlan, JobSummary } from "./job-report.ts";

@@ -30,8 +30,11 @@ export interface DistinctCounts {
   readonly costLocated: number;
 }
 
-/** key 32 | offset f64 | length u32 | cost u32 | store i32 | shard i32 | place f64 | size u32 | crc u32 */
-const RECORD_BYTES = 72;
+/**
+ * key 32 | offset f64 | length u32 | cost u32 | store i32 | shard i32 | place f64 | size u32 |
+ * crc u32 | lease f64
+ */
+const RECORD_BYTES = 80;
 const UNLOCATED = -1;
 
 export class DistinctTable {
@@ -76,6 +79,18 @@ export class DistinctTable {
       size: record.readUInt32LE(64),
       crc: record.readUInt32LE(68),
     };
+  }
+
+  /** Notes the lease that computed the item. */
+  noteLease(item: number, lease: number): void {
+    const bytes = Buffer.alloc(8);
+    bytes.writeDoubleLE(lease);
+    this.#records.patch(item, 72, bytes);
+  }
+
+  /** The lease of this run that computed the item; 0 where none did. */
+  lease(item: number): number {
+    return this.#records.read(item).readDoubleLE(72);
   }
 
   /**

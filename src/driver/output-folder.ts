@@ -6,7 +6,7 @@
  * other parameters, or holds files of somebody else's, is refused untouched.
  *
  *     run.json  index.tsv  failed.tsv  trace.tsv  log.ndjson  embeddings/  per_residue/
- *     .raysidue/{identity.json, lock, shards/, work/}
+ *     .raysidue/{identity.json, lock, leases, shards/, work/}
  */
 import { open, readdir, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -16,6 +16,11 @@ import { isProvablyDead, makeOwnerWord } from "../base/process-owner.ts";
 
 /** What a folder is for: a run with another identity may not write in it. */
 export type Identity = Readonly<Record<string, string>>;
+
+/** Where a folder's leases stand, also for who only reads it. */
+export function leasesPathIn(folder: string): string {
+  return join(folder, ".raysidue", "leases");
+}
 
 export class OutputFolder {
   readonly path: string;
@@ -71,6 +76,11 @@ export class OutputFolder {
   /** The batch attempts of this run. */
   get tracePath(): string {
     return this.file("trace.tsv");
+  }
+
+  /** The lease that computed each record of index.tsv, in its order (result-output.ts). */
+  get leasesPath(): string {
+    return leasesPathIn(this.path);
   }
 
   file(name: string): string {

@@ -1,5 +1,5 @@
 /**
- * Rows of a finished plan -> index.tsv, failed.tsv, and the tables of the run's kind.
+ * Rows of a finished plan -> index.tsv, failed.tsv, the leases, and the tables of the run's kind.
  *
  * Owns: which record has which row, in the order of the input, and the moment the output appears.
  * Invariant: one row an input record that has a result, equal sequences repeated; everything is
@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { RaysidueError } from "../base/errors.ts";
 import { syncFolder } from "../base/files.ts";
 import { readTsv, type TsvField, TsvWriter } from "../formats/tsv.ts";
+import { RecordFile } from "../store/record-file.ts";
 import type { ResultStore } from "../store/result-store.ts";
 import type { StoredPlace } from "./distinct-table.ts";
 import type { OutputFolder } from "./output-folder.ts";
@@ -19,6 +20,9 @@ import { NAME_COLUMNS } from "./read-sequences.ts";
 
 export const INDEX_COLUMNS = ["row", "id", "sha256", "length", "status", "note"] as const;
 export const FAILED_COLUMNS = ["id", "file", "line", "reason"] as const;
+
+/** Of a record in the leases: f64, the lease of trace.tsv that computed it, 0 for none. */
+export const LEASE_BYTES = 8;
 
 /** A record with a result. */
 export interface ResultRow {
@@ -99,6 +103,7 @@ class ResultOutput {
   readonly #options: OutputOptions;
   #index: TsvWriter | undefined;
   #failed: TsvWriter | undefined;
+  #leases: RecordFile | undefined;
   #block: WaitingLine[] = [];
   #blockRows = 0;
   #blockBytes = 0;
@@ -113,6 +118,7 @@ class ResultOutput {
     const { plan, namesPath, folder } = this.#options;
     this.#index = await TsvWriter.create(join(folder.work, "index.tsv"), INDEX_COLUMNS);
     this.#failed = await TsvWriter.create(join(folder.work, "failed.tsv"), FAILED_COLUMNS);
+    this.#leases = RecordFile.create(join(folder.work, "leases"), LEASE_BYTES);
     const names = readTsv(namesPath, NAME_COLUMNS);
     let waiting: string[][] = [];
     for (const rows of plan.rows()) {
@@ -134,12 +140,16 @@ class ResultOutput {
     await this.#options.tables.abort();
     await this.#index?.abort();
     await this.#failed?.abort();
+    this.#leases?.discard();
   }
 
   async #add(row: PlannedRow, name: string[]): Promise<void> {
     const [id = "", file = "", line = "", note = "", problem = ""] = name;
     const { plan, failures } = this.#options;
     const { item, length } = row;
+    const lease = Buffer.alloc(LEASE_BYTES);
+    lease.writeDoubleLE(item === undefined ? 0 : plan.distinct.lease(item));
+    this.#leases?.append(lease);
     const reason = item === undefined ? problem : failures.get(item);
     if (item === undefined || reason !== undefined) {
       const sha256 = item === undefined ? "" : row.digest.toString("hex");
@@ -214,6 +224,7 @@ class ResultOutput {
     await tables.close();
     await this.#index?.close();
     await this.#failed?.close();
+    this.#leases?.close();
     // From here on the old output is gone: the report goes first, so that nobody trusts a mixture.
     await rm(folder.file("run.json"), { force: true });
     const present = new Map([
@@ -225,6 +236,7 @@ class ResultOutput {
       await rm(folder.file(name), { recursive: true, force: true });
       if (isPresent) await rename(join(folder.work, name), folder.file(name));
     }
+    await rename(join(folder.work, "leases"), folder.leasesPath);
     await syncFolder(folder.path);
   }
 }

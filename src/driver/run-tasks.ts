@@ -176,6 +176,9 @@ class FollowedRun {
     const { listener } = this.#options;
     switch (event.type) {
       case "committed":
+        for (const task of event.rows?.tasks ?? []) {
+          this.#options.plan.distinct.noteLease(this.#itemOf(task), event.lease);
+        }
         if (event.bulkAddress !== "" && event.rows !== undefined) {
           const { rows, bulkAddress } = event;
           await this.#fetches.onSizeLessThan(FETCHES_WAITING_MAX);

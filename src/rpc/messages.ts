@@ -169,6 +169,7 @@ export type DriverEvent =
       readonly rows: ShardRows | undefined;
       readonly workerId: string;
       readonly bulkAddress: string;
+      readonly lease: number;
     }
   | {
       readonly type: "quarantined";

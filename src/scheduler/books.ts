@@ -139,7 +139,8 @@ export class Books {
     const { workerId, bulkAddress } = worker.registration;
     const isShared = worker.sharedRuns.has(run.spec.runId);
     for (const rows of selectRows(this.#reportedRows, command.tasks)) {
-      run.send({ type: "committed", rows, workerId, bulkAddress: isShared ? "" : bulkAddress });
+      const address = isShared ? "" : bulkAddress;
+      run.send({ type: "committed", rows, workerId, bulkAddress: address, lease: command.lease });
     }
     run.settle(command.tasks);
   }

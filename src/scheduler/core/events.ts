@@ -108,6 +108,7 @@ export type Command =
       readonly type: "commitTasks";
       readonly run: RunId;
       readonly worker: WorkerId;
+      readonly lease: LeaseId;
       readonly tasks: readonly Task[];
     }
   | {

@@ -14,7 +14,8 @@ export interface Names {
   readonly device: (id: DeviceId) => string;
 }
 
-const REASONS: Readonly<Record<LeaseReason, string>> = {
+/** Why a batch was cut as it was, in words. */
+export const REASONS: Readonly<Record<LeaseReason, string>> = {
   probe: "the device's speed was unknown, so it got a small first batch",
   "longest first": "it was among the longest tasks left, and they go first",
   giant: "it takes longer than a whole batch, so it went alone, and early",
@@ -24,7 +25,7 @@ const REASONS: Readonly<Record<LeaseReason, string>> = {
   "overdue copy": "the device that had it was past its deadline, so another ran a copy",
 };
 
-const OUTCOMES: Readonly<Record<Attempt["outcome"], string>> = {
+export const OUTCOMES: Readonly<Record<Attempt["outcome"], string>> = {
   committed: "its results count",
   returned: "given back unrun",
   lost: "lost with its worker",

@@ -83,6 +83,7 @@ function commit(core: Core, lease: Lease, tasks: readonly Task[], now: number) {
     type: "commitTasks",
     run: run.id,
     worker: lease.device.worker.id,
+    lease: lease.id,
     tasks: fresh.length === tasks.length ? tasks : fresh,
   });
   if (lease.isCopied) releaseCopies(core, lease, now);

@@ -196,6 +196,8 @@ export interface Committed {
   workerId: string;
   /** empty where the storage is shared */
   bulkAddress: string;
+  /** whose result counts, as in trace.tsv */
+  lease: number;
 }
 
 export interface Quarantined {
@@ -1804,7 +1806,7 @@ export const Credit: MessageFns<Credit> = {
 };
 
 function createBaseCommitted(): Committed {
-  return { rows: undefined, workerId: "", bulkAddress: "" };
+  return { rows: undefined, workerId: "", bulkAddress: "", lease: 0 };
 }
 
 export const Committed: MessageFns<Committed> = {
@@ -1817,6 +1819,9 @@ export const Committed: MessageFns<Committed> = {
     }
     if (message.bulkAddress !== "") {
       writer.uint32(26).string(message.bulkAddress);
+    }
+    if (message.lease !== 0) {
+      writer.uint32(32).uint64(message.lease);
     }
     return writer;
   },
@@ -1856,6 +1861,14 @@ export const Committed: MessageFns<Committed> = {
             }
 
             message.bulkAddress = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.lease = longToNumber(reader.uint64());
             continue;
           }
         }
