@@ -133,7 +133,11 @@ function chainsPart(measured: {
   const middle = (of: (round: Round) => number) => median(found.map(of));
   const gemm = middle((round) => mean(round.gemm));
   const ofGemm = middle((round) => round.ofGemm);
-  const overRunner = middle((round) => round.runnerSeconds / round.ours.seconds);
+  const { runner, sorted } = peers;
+  const bare = middle((round) => round.runnerSeconds / round.ours.seconds);
+  const overRunner = middle(
+    (round) => (runner.loadSeconds + round.runnerSeconds) / round.ours.seconds,
+  );
   const overSorted = middle((round) => round.sortedSeconds / round.ours.seconds);
   const ours = middle((round) => round.ours.seconds);
   const elsewhere = middle(
@@ -149,8 +153,7 @@ function chainsPart(measured: {
     ratio === 0 ? "" : fixed(ratio, 2),
     formatBytes(bytes),
   ];
-  const { runner, sorted } = peers;
-  const runnerRow = [middle((round) => round.runnerSeconds), overRunner] as const;
+  const runnerRow = [middle((round) => round.runnerSeconds), bare] as const;
   const sortedRow = [middle((round) => round.sortedSeconds), overSorted] as const;
   return {
     title: "AntiBERTy, distinct chains, end to end",
@@ -159,7 +162,9 @@ function chainsPart(measured: {
       `median of ${found.length}.`,
       `The machine's fp32 matrix product reached ${fixed(gemm)} GFLOP/s in the same minutes.`,
       "Ours from the start of the process to its end, reading and writing included, without any",
-      "cached result; the peers without their start-up.",
+      "cached result. The peers' seconds leave their start-up out: it took the runner",
+      `${fixed(runner.loadSeconds)} s to import and load the model, and process against process`,
+      `we are ${fixed(overRunner, 2)} times faster.`,
       `Vectors differ by ${difference.toExponential(1)} at most;`,
       `${fixed(100 * padding)} % of our tokens were padding;`,
       `engines were busy ${fixed(100 * middle((round) => round.ours.busyShare))} % of the time,`,
@@ -173,7 +178,12 @@ function chainsPart(measured: {
     ],
     checks: [
       { what: "share of the GEMM rate", value: 100 * ofGemm, unit: " %", target: 85 },
-      { what: "over the original's runner", value: overRunner, unit: "x", target: 1.4 },
+      {
+        what: "over the original's runner, whole processes",
+        value: overRunner,
+        unit: "x",
+        target: 1.4,
+      },
       { what: "over a sorted PyTorch loop", value: overSorted, unit: "x", target: 1 },
       { what: "padding", value: 100 * padding, unit: " %", target: 5, isMaximum: true },
     ],
