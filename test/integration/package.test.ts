@@ -44,11 +44,12 @@ test("the package holds the program, and works in a project of its own", async (
     ...["README.md", "ARCHITECTURE.md", "LICENSE", "package.json"],
     ...["dist/src/cli/main.js", "dist/src/driver/api.js", "dist/src/driver/api.d.ts"],
     ...["dist/src/engine/process.js", "proto/raysidue/v1/engine.proto", "cluster/bridge/server.py"],
+    "examples/fleets/F12.toml",
   ]) {
     assert(paths.includes(path), `${path} is missing`);
   }
   const known =
-    /^(dist\/src|proto|cluster)\/|^(README\.md|ARCHITECTURE\.md|LICENSE|package\.json)$/;
+    /^(dist\/src|proto|cluster|examples\/fleets)\/|^(README\.md|ARCHITECTURE\.md|LICENSE|package\.json)$/;
   const strange = paths.filter(
     (path) =>
       !known.test(path) || /\.(test|fixture)\.|\.map$|__pycache__|\.tsbuildinfo$/.test(path),
