@@ -19,10 +19,14 @@ function defineScore(program: Command) {
     .option("--light <chain>", "chain id of the light chain (none for nanobodies)")
     .requiredOption("--antigen <chains>", "chain ids of the antigen, with commas", splitChains)
     .option("-m, --model <model>", "a scoring network of the catalogue", "deeprank-ab")
+    .option(
+      "--embed-model <model>",
+      "embeds the residues: a model as for embed, or none, which moves scores by <= 0.015 (default: esm2_t33_650M_UR50D, or none where its weights cannot be had)",
+    )
     .addOption(
-      new Option("--embed-model <model>", "the residues' embedding; none moves scores by <= 0.015")
-        .choices(["none"] as const)
-        .default("none" as const),
+      new Option("--scalars <file>", "embeddings of your own: sequence, scalars").conflicts(
+        "embedModel",
+      ),
     )
     .option("--regions <file>", "numberings of your own: sequence, regions (default: annotated)")
     .option("--compat", "exactly the original, its faults included")
@@ -65,7 +69,7 @@ function splitChains(text: string, earlier: readonly string[] = []): string[] {
 
 async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
   const [
-    { annotatedRegions, connect, openRegionTable, score },
+    { annotatedRegions, connect, openRegionTable, openScalarTable, score },
     { JobDisplay },
     { abortOnSignals },
     path,
@@ -82,6 +86,8 @@ async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
     const parameters = parametersOf(flags);
     const regions =
       flags.regions === undefined ? annotatedRegions() : await openRegionTable(flags.regions);
+    const embedding =
+      flags.scalars === undefined ? flags.embedModel : await openScalarTable(flags.scalars);
     await using session = await connect({
       logPath: path.join(outputFolder, "log.ndjson"),
       onNotice: (text) => display.onNotice(text),
@@ -92,6 +98,7 @@ async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
       outputFolder,
       chains: chainsOf(flags),
       regions,
+      ...(embedding !== undefined && { embedding }),
       parameters,
       model: flags.model,
       isRecursive: flags.recursive === true,

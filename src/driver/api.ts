@@ -26,11 +26,13 @@ export { type ComputeOptions, type ComputeSummary, compute } from "./compute.ts"
 export { examine, type Finding } from "./doctor.ts";
 export { type EmbedObserver, type EmbedOptions, type EmbedSummary, embed } from "./embed.ts";
 export { DEFAULT_MODEL } from "./embed-target.ts";
+export { ORIGINAL_EMBEDDING } from "./embedded-scalars.ts";
 export { explainOutput } from "./explain-output.ts";
 export type { ItemResult, RunOptions, SequenceItem } from "./item-result.ts";
 export { type ItemRun, openRun } from "./item-run.ts";
 export type { JobPlan, JobSummary } from "./job-report.ts";
 export { openRegionTable, type RegionSource } from "./region-source.ts";
+export { openScalarTable, type ScalarSource } from "./scalar-source.ts";
 export { type ScoreObserver, type ScoreOptions, type ScoreSummary, score } from "./score.ts";
 export type { JobObserver, JobOptions } from "./sequence-job.ts";
 export type { ConnectOptions, Session } from "./session.ts";

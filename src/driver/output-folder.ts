@@ -6,7 +6,7 @@
  * other parameters, or holds files of somebody else's, is refused untouched.
  *
  *     run.json  index.tsv  failed.tsv  trace.tsv  log.ndjson  embeddings/  per_residue/
- *     .raysidue/{identity.json, lock, leases, shards/, work/}
+ *     .raysidue/{identity.json, lock, leases, shards/, sequences/, work/}
  */
 import { open, readdir, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -16,6 +16,17 @@ import { isProvablyDead, makeOwnerWord } from "../base/process-owner.ts";
 
 /** What a folder is for: a run with another identity may not write in it. */
 export type Identity = Readonly<Record<string, string>>;
+
+/** What a folder is for already; undefined where no run has claimed it. */
+export async function identityOf(folder: string): Promise<Identity | undefined> {
+  const file = identityPathIn(resolve(folder));
+  const text = await readFile(file, "utf8").catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as Identity);
+}
+
+function identityPathIn(folder: string): string {
+  return join(folder, ".raysidue", "identity.json");
+}
 
 /** Where a folder's leases stand, also for who only reads it. */
 export function leasesPathIn(folder: string): string {
@@ -63,9 +74,9 @@ export class OutputFolder {
     return join(this.path, ".raysidue", "shards");
   }
 
-  /** Shards of annotations that scores need; as `shards`. */
-  get annotations(): string {
-    return join(this.path, ".raysidue", "annotations");
+  /** Shards of what scores need of sequences: a folder a kind, each as `shards`. */
+  get sequences(): string {
+    return join(this.path, ".raysidue", "sequences");
   }
 
   /** Scratch of this run; removed at its end. */
@@ -137,13 +148,11 @@ export class OutputFolder {
   }
 
   async #checkIdentity(identity: Identity): Promise<void> {
-    const file = join(this.path, ".raysidue", "identity.json");
-    const text = await readFile(file, "utf8").catch(() => undefined);
-    if (text === undefined) {
-      await writeFileAtomically(file, `${JSON.stringify(identity, undefined, 2)}\n`);
-      return;
+    const known = await identityOf(this.path);
+    if (known === undefined) {
+      const text = `${JSON.stringify(identity, undefined, 2)}\n`;
+      return writeFileAtomically(identityPathIn(this.path), text);
     }
-    const known = JSON.parse(text) as Identity;
     const names = new Set([...Object.keys(known), ...Object.keys(identity)]);
     const different = [...names].filter((name) => known[name] !== identity[name]);
     if (different.length === 0) return;

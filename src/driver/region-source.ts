@@ -8,29 +8,13 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { fromSystemError, RaysidueError } from "../base/errors.ts";
 import { readTsv } from "../formats/tsv.ts";
-import type { Session } from "./session.ts";
+import type { AskingJob, SequenceAnswers } from "./sequence-answers.ts";
 
 export interface RegionSource {
   /** What made the numbering, with its version. */
   readonly name: string;
-  /** Numberings by sequence; a sequence without a variable domain is absent. */
-  regionsOf(
-    sequences: ReadonlySet<string>,
-    context: RegionContext,
-  ): Promise<ReadonlyMap<string, string>>;
-}
-
-/** What a source may need of the run that asks. */
-export interface RegionContext {
-  readonly session: Session;
-  /** For rows of its own, kept for the next run with the same folder. */
-  readonly shardFolder: string;
-  /** Scratch. */
-  readonly workFolder: string;
-  /** Results shared by runs; null: neither read nor written. */
-  readonly cacheFolder: string | null;
-  readonly signal: AbortSignal;
-  readonly onWarning: (text: string) => void;
+  /** Numberings by sequence; a sequence without a variable domain has none, or "". */
+  regionsOf(sequences: ReadonlySet<string>, job: AskingJob): Promise<SequenceAnswers<string>>;
 }
 
 export const REGION_COLUMNS = ["sequence", "regions"] as const;
@@ -65,7 +49,7 @@ export async function openRegionTable(path: string): Promise<RegionSource> {
         const regions = known.get(sequence);
         if (regions !== undefined) found.set(sequence, regions);
       }
-      return found;
+      return { known: found, failed: new Map() };
     },
   };
 }

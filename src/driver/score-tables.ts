@@ -44,37 +44,43 @@ export interface ScoreStatistics {
   readonly flagged: Readonly<Record<string, number>>;
 }
 
+export interface ScoreTableOptions {
+  /** No more rows than that are going to be written. */
+  readonly rowsMax: number;
+  readonly centre: ScoreParameters["centre"];
+  /** What is noted of every pose. */
+  readonly note: string | undefined;
+}
+
 export class ScoreTables implements ResultTables {
   readonly names = new Map([
     ["scores.tsv", true],
     ["scores", true],
   ]);
   readonly #folder: string;
-  readonly #centre: ScoreParameters["centre"];
+  readonly #options: ScoreTableOptions;
   readonly #spool: RowSpool;
   readonly #scores: Float32Array;
   readonly #flagged = new Map<string, number>();
   #count = 0;
 
-  /** `rowsMax`: no more rows than that are going to be written. */
-  constructor(
-    folder: OutputFolder,
-    options: { readonly rowsMax: number; readonly centre: ScoreParameters["centre"] },
-  ) {
+  constructor(folder: OutputFolder, options: ScoreTableOptions) {
     this.#folder = folder.work;
-    this.#centre = options.centre;
+    this.#options = options;
     this.#spool = RowSpool.create(join(folder.work, "shown"));
     this.#scores = new Float32Array(options.rowsMax);
   }
 
   async write(rows: readonly ResultRow[]): Promise<undefined> {
+    const { note } = this.#options;
     for (const { id, row, payload } of rows) {
       const result = decodeScore(payload);
       const flags = this.#flagsOf(result);
       for (const flag of flags) this.#flagged.set(flag, (this.#flagged.get(flag) ?? 0) + 1);
       assert(this.#count < this.#scores.length, "more rows than were planned");
       this.#scores[this.#count++] = result.score;
-      this.#spool.append([id, flags.join(","), result.notes.join(NOTES_SEPARATOR), String(row)]);
+      const notes = note === undefined ? result.notes : [...result.notes, note];
+      this.#spool.append([id, flags.join(","), notes.join(NOTES_SEPARATOR), String(row)]);
     }
   }
 
@@ -154,7 +160,7 @@ export class ScoreTables implements ResultTables {
   }
 
   #flagsOf({ pairing, clashFraction, offCentre }: PoseScore): string[] {
-    const isOff = this.#centre === "file" && offCentre > OFF_CENTRE_MAX;
+    const isOff = this.#options.centre === "file" && offCentre > OFF_CENTRE_MAX;
     return [
       ...(pairing === "low_HL_contacts" ? [pairing] : []),
       ...(clashFraction > CLASH_FRACTION_MAX ? ["vdw_clash"] : []),

@@ -1,16 +1,15 @@
 /**
  * Scoring docking poses: from structures to a ranking in an output folder.
  *
- * Owns: the order of the phases: network, folder, read, look up, annotate what is distinct, score,
- * write, share, report. Invariant: nothing is computed that a store already has, and what is known
- * needs no annotation; killed at any moment, the same call goes on where the last durable row ended.
+ * Owns: the order of the phases: network, folder, read, look up, annotate and embed what is distinct,
+ * score, write, share, report. Invariant: nothing is computed that a store already has, and what is
+ * known needs neither annotation nor embedding; killed at any moment, the same call goes on where the last durable row ended.
  */
 import { join } from "node:path";
 import { RaysidueError } from "../base/errors.ts";
-import { decodePose } from "../kind/pose-item.ts";
 import {
   canonicalScoreJson,
-  dressPose,
+  parseScoreParameters,
   resolveScore,
   type ScoreInput,
   type ScoreParameters,
@@ -19,22 +18,23 @@ import { ensureScorer } from "../model/pull.ts";
 import type { PullProgress } from "../model/pull-context.ts";
 import { DEFAULT_SCORER, type LocatedScorer } from "../model/scorer.ts";
 import type { ChainChoice } from "../science/chains.ts";
-import { poseSequences } from "../science/prepare.ts";
 import { type NamedSpace, publish } from "../store/cache.ts";
 import { defaultCacheFolder } from "../store/cache-folder.ts";
 import { spaceDigest } from "../store/content-key.ts";
 import type { ResultStore } from "../store/result-store.ts";
 import { type ComputeOutcome, computePlan, openStores } from "./compute-plan.ts";
+import { openScalars } from "./embedded-scalars.ts";
 import { type JobPlan, type JobSummary, writeReport } from "./job-report.ts";
-import { OutputFolder } from "./output-folder.ts";
+import { identityOf, OutputFolder } from "./output-folder.ts";
 import { Plan } from "./plan.ts";
+import { askOfPoses } from "./pose-sequences.ts";
 import { type PoseCounts, readPoses } from "./read-poses.ts";
 import type { RegionSource } from "./region-source.ts";
 import { type OutputCounts, writeOutput } from "./result-output.ts";
+import type { ScalarSource } from "./scalar-source.ts";
 import { OFF_CENTRE_MAX, type ScoreStatistics, ScoreTables } from "./score-tables.ts";
 import type { JobObserver, JobOptions } from "./sequence-job.ts";
 import type { Session } from "./session.ts";
-import { itemsOf } from "./task-stream.ts";
 
 export interface ScoreOptions extends Omit<JobOptions, "inputs" | "onInvalid"> {
   /** PDB, mmCIF, quiver archives, each also gzipped; folders of them; `-` for a PDB stream. */
@@ -42,6 +42,9 @@ export interface ScoreOptions extends Omit<JobOptions, "inputs" | "onInvalid"> {
   readonly chains: ChainChoice;
   /** Who numbers the antibodies' sequences. */
   readonly regions: RegionSource;
+  /** Who embeds residues: a model as for `embed`, "none", or scalars of one's own. Absent: the
+   * original's model, or none where its weights cannot be had. */
+  readonly embedding?: string | ScalarSource;
   /** A scoring network of the catalogue. */
   readonly model?: string;
   readonly parameters?: ScoreInput;
@@ -61,21 +64,30 @@ export interface ScoreSummary extends JobSummary {
   readonly statistics?: ScoreStatistics;
 }
 
-const EMBEDDING_NONE = "none";
-
 /**
  * Scores every pose of the inputs. A pose that cannot be read or scored is in failed.tsv, and the
  * rest is scored. Throws RaysidueError; the same call again resumes.
  */
 export async function score(session: Session, options: ScoreOptions): Promise<ScoreSummary> {
   const startedAt = performance.now();
-  const { observer, signal } = options;
+  const { observer, signal, isOffline, embedding, regions } = options;
+  const onModel = observer?.onModel?.bind(observer);
   const scorer = await ensureScorer(options.model ?? DEFAULT_SCORER, {
-    offline: options.isOffline === true,
-    ...(observer?.onModel && { onProgress: observer.onModel.bind(observer) }),
+    offline: isOffline === true,
+    ...(onModel && { onProgress: onModel }),
     ...(signal && { signal }),
   });
-  const sources = { embedding: EMBEDDING_NONE, regions: options.regions.name };
+  const scalars =
+    typeof embedding === "object"
+      ? embedding
+      : await openScalars(session, {
+          ...(embedding !== undefined && { model: embedding }),
+          earlier: await earlierEmbedding(options.outputFolder),
+          isOffline: isOffline === true,
+          ...(onModel && { onModel }),
+          ...(signal && { signal }),
+        });
+  const sources = { embedding: scalars.name, regions: regions.name };
   const parameters = resolveScore(options.parameters ?? {}, sources);
   await using folder = await OutputFolder.open(options.outputFolder, {
     kind: "score",
@@ -84,12 +96,22 @@ export async function score(session: Session, options: ScoreOptions): Promise<Sc
     chains: JSON.stringify(options.chains),
   });
   session.provide(scorer);
-  return await new ScoreJob(session, options, { folder, scorer, parameters }).run(startedAt);
+  return await new ScoreJob(session, options, { folder, scorer, scalars, parameters }).run(
+    startedAt,
+  );
+}
+
+/** What embedded the residues of the run that an output folder was begun with. */
+async function earlierEmbedding(outputFolder: string): Promise<string | undefined> {
+  const identity = await identityOf(outputFolder);
+  if (identity?.kind !== "score" || identity.parameters === undefined) return undefined;
+  return parseScoreParameters(identity.parameters).embedding;
 }
 
 interface ScoreParts {
   readonly folder: OutputFolder;
   readonly scorer: LocatedScorer;
+  readonly scalars: ScalarSource;
   readonly parameters: ScoreParameters;
 }
 
@@ -115,12 +137,12 @@ class ScoreJob {
   }
 
   async run(startedAt: number): Promise<ScoreSummary> {
-    const { folder, parameters } = this.#parts;
+    const { folder, parameters, scalars } = this.#parts;
     const { observer } = this.#options;
     using plan = new Plan(folder.work, spaceDigest(this.#space));
     const namesPath = join(folder.work, "names.tsv");
     const read = await this.#read(plan, namesPath);
-    this.#warn("scored without a language model's embedding: scores may differ by up to 0.015");
+    if (scalars.caveat !== undefined) this.#warn(scalars.caveat.text);
     const cache = { root: this.#cacheFolder, space: this.#space };
     const stores = await openStores(folder.shards, plan, cache);
     try {
@@ -130,7 +152,11 @@ class ScoreJob {
       const outcome = await this.#compute(plan, stores);
       const compute = (performance.now() - computeStartedAt) / 1000;
       observer?.onWriting?.(planned.records);
-      const tables = new ScoreTables(folder, { rowsMax: plan.rowCount, centre: parameters.centre });
+      const tables = new ScoreTables(folder, {
+        rowsMax: plan.rowCount,
+        centre: parameters.centre,
+        note: scalars.caveat?.note,
+      });
       const { failures } = outcome;
       const counts = await writeOutput({ folder, plan, namesPath, stores, tables, failures });
       const statistics = tables.statistics();
@@ -161,9 +187,21 @@ class ScoreJob {
   }
 
   async #compute(plan: Plan, stores: ResultStore[]): Promise<ComputeOutcome> {
-    const { folder } = this.#parts;
+    const { folder, scalars, parameters } = this.#parts;
     const { weight, outputFolder, observer } = this.#options;
-    const regions = await this.#annotate(plan);
+    const known = await askOfPoses(plan, {
+      regions: this.#options.regions,
+      scalars,
+      align: parameters.align,
+      job: {
+        session: this.#session,
+        shardFolder: folder.sequences,
+        workFolder: folder.work,
+        cacheFolder: this.#cacheFolder,
+        signal: this.#signal,
+        onWarning: (text) => this.#warn(text),
+      },
+    });
     return computePlan({
       session: this.#session,
       folders: folder,
@@ -176,47 +214,10 @@ class ScoreJob {
         name: outputFolder,
         expectedGflop: 0,
       },
-      dress: (data) => this.#dress(data, regions),
+      dress: (data) => known.dress(data),
       signal: this.#signal,
       onProgress: (progress) => observer?.onProgress?.(progress),
       onWarning: (text) => this.#warn(text),
-    });
-  }
-
-  /** Numbers the distinct sequences of the poses that are left. */
-  async #annotate(plan: Plan): Promise<ReadonlyMap<string, string>> {
-    const sequences = new Set<string>();
-    for (const submission of plan.remaining()) {
-      for (const item of itemsOf(submission)) {
-        const { heavy, light } = this.#sequencesOf(item);
-        sequences.add(heavy);
-        if (light !== "") sequences.add(light);
-      }
-    }
-    if (sequences.size === 0) return new Map();
-    const { folder } = this.#parts;
-    return this.#options.regions.regionsOf(sequences, {
-      session: this.#session,
-      shardFolder: folder.annotations,
-      workFolder: folder.work,
-      cacheFolder: this.#cacheFolder,
-      signal: this.#signal,
-      onWarning: (text) => this.#warn(text),
-    });
-  }
-
-  #sequencesOf(item: Uint8Array): { readonly heavy: string; readonly light: string } {
-    const { structure, choice } = decodePose(item);
-    return poseSequences(structure, choice, this.#parts.parameters.align);
-  }
-
-  #dress(item: Uint8Array, regions: ReadonlyMap<string, string>): Uint8Array {
-    const { heavy, light } = this.#sequencesOf(item);
-    return dressPose(item, {
-      heavy: regions.get(heavy) ?? "",
-      light: regions.get(light) ?? "",
-      antibodyScalars: new Float32Array(),
-      antigenScalars: new Float32Array(),
     });
   }
 
@@ -266,11 +267,18 @@ class ScoreJob {
   }
 
   async #report(summary: ScoreSummary, read: PoseCounts): Promise<ScoreSummary> {
-    const { folder, parameters, scorer } = this.#parts;
+    const { folder, parameters, scorer, scalars } = this.#parts;
     const { chains, inputs, command } = this.#options;
     const { name, fingerprint } = scorer;
     const { statistics } = summary;
-    const facts = { kind: "score", model: { name, fingerprint }, chains, parameters, statistics };
+    const facts = {
+      kind: "score",
+      model: { name, fingerprint },
+      embedding: scalars.facts,
+      chains,
+      parameters,
+      statistics,
+    };
     const { files, records, refused } = read;
     const counted = { files, records, refused, changes: {} };
     await writeReport(folder, { summary, facts, read: counted, inputs, command });

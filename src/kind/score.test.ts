@@ -67,6 +67,7 @@ test("annotations travel with a pose and come back", () => {
     light: "",
     antibodyScalars: Float32Array.of(0.5, -1, 2),
     antigenScalars: new Float32Array(),
+    problem: "no embedding: größe",
   };
   const dressed = dressPose(pose, annotations);
   const back = undressPose(dressed);

@@ -83,20 +83,24 @@ export interface PoseAnnotations {
   /** `[residues] float32` of heavy and light together, and of the antigen; empty for zeros. */
   readonly antibodyScalars: Float32Array;
   readonly antigenScalars: Float32Array;
+  /** Why a sequence could not be annotated or embedded, so that no score means anything; or "". */
+  readonly problem: string;
 }
 
-/** `pose size u32 | heavy size u32 | light size u32 | antibody u32 | antigen u32`, then each. */
-const DRESS_NUMBERS = 5;
+/** Sizes, u32: pose, heavy, light, antibody's and antigen's scalars, problem; then each. */
+const DRESS_NUMBERS = 6;
 
 /** A pose and its annotations as an engine gets them. */
 export function dressPose(pose: Uint8Array, annotations: PoseAnnotations): Uint8Array {
   const { heavy, light, antibodyScalars, antigenScalars } = annotations;
+  const problem = Buffer.from(annotations.problem);
   const sizes = [
     pose.length,
     heavy.length,
     light.length,
     antibodyScalars.length,
     antigenScalars.length,
+    problem.length,
   ];
   return Buffer.concat([
     new Uint8Array(Uint32Array.from(sizes).buffer),
@@ -105,17 +109,18 @@ export function dressPose(pose: Uint8Array, annotations: PoseAnnotations): Uint8
     Buffer.from(light, "latin1"),
     new Uint8Array(Float32Array.from(antibodyScalars).buffer),
     new Uint8Array(Float32Array.from(antigenScalars).buffer),
+    problem,
   ]);
 }
 
 /** Reads what `dressPose` wrote. Throws RaysidueError "bad-input". */
 export function undressPose(data: Uint8Array): { pose: Uint8Array; annotations: PoseAnnotations } {
   const headBytes = 4 * DRESS_NUMBERS;
-  const [pose = 0, heavy = 0, light = 0, antibody = 0, antigen = 0] =
+  const [pose = 0, heavy = 0, light = 0, antibody = 0, antigen = 0, problem = 0] =
     data.length < headBytes
       ? []
       : new Uint32Array(Uint8Array.from(data.subarray(0, headBytes)).buffer);
-  const sizes = [pose, heavy, light, 4 * antibody, 4 * antigen];
+  const sizes = [pose, heavy, light, 4 * antibody, 4 * antigen, problem];
   if (sizes.reduce((sum, size) => sum + size, headBytes) !== data.length) {
     const said = "an item is no annotated pose; do driver and worker have one version?";
     throw new RaysidueError("bad-input", said);
@@ -134,6 +139,7 @@ export function undressPose(data: Uint8Array): { pose: Uint8Array; annotations: 
       light: text(parts[2]!),
       antibodyScalars: floats(parts[3]!),
       antigenScalars: floats(parts[4]!),
+      problem: Buffer.from(parts[5]!).toString(),
     },
   };
 }

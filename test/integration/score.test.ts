@@ -12,12 +12,15 @@ import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { tableFromIPC } from "apache-arrow";
 import { readParquet } from "parquet-wasm";
-import { RaysidueError } from "../../src/base/errors.ts";
-import { SCORE_COLUMNS } from "../../src/driver/score-tables.ts";
-import { readTsv } from "../../src/formats/tsv.ts";
-import { ensureScorer } from "../../src/model/pull.ts";
 import { TRUTH_NAMES } from "../../src/science/truth.fixture.ts";
-import { readFailed, readIndex, readReport, readTrace, shardNames } from "../support/outputs.ts";
+import {
+  readFailed,
+  readIndex,
+  readReport,
+  readScores,
+  readTrace,
+  shardNames,
+} from "../support/outputs.ts";
 import {
   atomLines,
   mmcifText,
@@ -25,49 +28,25 @@ import {
   moved,
   poseFile,
   regionTable,
+  scalarTable,
   truthOf,
 } from "../support/poses.ts";
 import { until } from "../support/processes.ts";
-import { MODEL_CACHE, Sandbox } from "../support/sandbox.ts";
+import { Sandbox } from "../support/sandbox.ts";
+import { SCORER_ENVIRONMENT as environment, scorerProblem } from "../support/scorer.ts";
 
 const TOLERANCE = 1e-5;
-const environment = { HF_HUB_CACHE: MODEL_CACHE };
-
-async function problem(): Promise<string | false> {
-  try {
-    await ensureScorer("deeprank-ab", {
-      cacheRoot: MODEL_CACHE,
-      ownCache: join(MODEL_CACHE, "..", "own"),
-    });
-    return false;
-  } catch (thrown) {
-    if (!(thrown instanceof RaysidueError) || thrown.code === "bad-input") throw thrown;
-    return `PyPI cannot be reached: ${thrown.message}`;
-  }
-}
-
-type ScoreRow = Record<(typeof SCORE_COLUMNS)[number], string>;
-
-async function readScores(folder: string): Promise<ScoreRow[]> {
-  const rows: ScoreRow[] = [];
-  for await (const block of readTsv(join(folder, "scores.tsv"), SCORE_COLUMNS)) {
-    for (const fields of block) {
-      rows.push(Object.fromEntries(fields.map((f, i) => [SCORE_COLUMNS[i], f])) as ScoreRow);
-    }
-  }
-  return rows;
-}
-
 const near = (actual: string | number, wanted: number, what: string) =>
   assert.ok(Math.abs(Number(actual) - wanted) <= TOLERANCE, `${what}: ${actual}, not ${wanted}`);
 
 /** 5E5M: the smallest, a nanobody (B) on its antigen (A). */
-const SMALL = ["--heavy", "B", "--antigen", "A"];
+const SMALL = ["--heavy", "B", "--antigen", "A", "--embed-model", "none"];
 
-describe("score", { skip: await problem() }, () => {
+describe("score", { skip: await scorerProblem() }, () => {
   test("on a fleet: the original's scores of all nine, whatever their chains", async () => {
     await using sandbox = new Sandbox();
     const regions = sandbox.write("regions.tsv", regionTable(TRUTH_NAMES));
+    const scalars = sandbox.write("scalars.tsv", scalarTable(TRUTH_NAMES));
     const { address } = await sandbox.startScheduler();
     await sandbox.startWorker(address, ["--engines", "2", "--threads", "1"], { environment });
     const byChains = new Map<string, string[]>();
@@ -81,15 +60,23 @@ describe("score", { skip: await problem() }, () => {
     for (const [key, names] of byChains) {
       const output = sandbox.path(`out${group++}`);
       const files = names.map((name) => poseFile(`${name}.pdb.gz`));
-      const flags = ["--compat", "--embed-model", "none", "--regions", regions];
-      const args = ["score", ...files, "-o", output, ...(JSON.parse(key) as string[]), ...flags];
-      await sandbox.expect(0, [...args, "--address", address], { environment });
+      const flags = ["--compat", "--regions", regions, "--address", address];
+      const args = ["score", ...files, ...(JSON.parse(key) as string[]), ...flags];
+      await sandbox.expect(0, [...args, "-o", output, "--embed-model", "none"], { environment });
       const [rows, index] = [await readScores(output), await readIndex(output)];
       for (const name of names) {
         // Of several models in a file, the table is of the first.
         const first = index.find(({ note }) => note.startsWith(poseFile(`${name}.pdb.gz`)))!;
         const row = rows.find(({ row: number }) => number === first.row)!;
         near(row.score, truthOf(name).output.variant_embedding_zero, name);
+      }
+      // The original's tables were made with numbers in place of a language model's.
+      const fed = sandbox.path(`fed${group}`);
+      await sandbox.expect(0, [...args, "-o", fed, "--scalars", scalars], { environment });
+      for (const name of names) {
+        const row = (await readScores(fed)).find(({ pose }) => pose === name);
+        if (row !== undefined) near(row.score, truthOf(name).output.dockq, `${name} with scalars`);
+        else assert.equal(name, "4G6M_models", "only models have names of their own");
       }
       assert.deepEqual(
         rows.map(({ rank }) => rank),

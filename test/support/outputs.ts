@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { TRACE_COLUMNS } from "../../src/driver/job-report.ts";
 import { FAILED_COLUMNS, INDEX_COLUMNS } from "../../src/driver/result-output.ts";
+import { SCORE_COLUMNS } from "../../src/driver/score-tables.ts";
 import { readArrow, readRaggedArrow } from "../../src/formats/arrow.ts";
 import { fromFloat16 } from "../../src/formats/float16.ts";
 import { readParquet } from "../../src/formats/parquet.ts";
@@ -30,6 +31,7 @@ export async function readTable<const C extends readonly string[]>(
 
 export const readIndex = (folder: string) => readTable(join(folder, "index.tsv"), INDEX_COLUMNS);
 export const readFailed = (folder: string) => readTable(join(folder, "failed.tsv"), FAILED_COLUMNS);
+export const readScores = (folder: string) => readTable(join(folder, "scores.tsv"), SCORE_COLUMNS);
 export const readTrace = (folder: string) => readTable(join(folder, "trace.tsv"), TRACE_COLUMNS);
 
 export interface Report {
@@ -40,6 +42,8 @@ export interface Report {
   readonly counts: Record<string, number>;
   readonly changes: Record<string, number>;
   readonly seconds: { readonly total: number; readonly compute: number };
+  /** Of `score`: what embedded the residues. */
+  readonly embedding?: Readonly<Record<string, unknown>>;
   readonly warnings: readonly string[];
   readonly exit: number;
 }
@@ -122,8 +126,8 @@ export function resultBytes(folder: string): Record<string, Buffer> {
 }
 
 /** Names of the shards that a run has written, whether it goes on or not. */
-export function shardNames(folder: string): string[] {
-  const shards = join(folder, ".raysidue", "shards");
+export function shardNames(folder: string, which = "shards"): string[] {
+  const shards = join(folder, ".raysidue", which);
   if (!existsSync(shards)) return [];
   return readdirSync(shards).filter((name) => name.endsWith(".shard"));
 }

@@ -36,6 +36,18 @@ export function regionTable(names: readonly string[]): string {
   return `sequence\tregions\n${lines.join("")}`;
 }
 
+/** A table for `--scalars` with the numbers that the original was given for `names`. */
+export function scalarTable(names: readonly string[]): string {
+  const rows = new Map<string, readonly number[]>();
+  for (const name of names) {
+    const { sequences, fake_scalars: scalars } = truthOf(name);
+    rows.set(sequences.antibody_esm, scalars.A);
+    rows.set(sequences.antigen_esm, scalars.B);
+  }
+  const lines = [...rows].map(([sequence, numbers]) => `${sequence}\t${numbers.join(",")}\n`);
+  return `sequence\tscalars\n${lines.join("")}`;
+}
+
 type Point = readonly [x: number, y: number, z: number];
 
 /** A record at another place. */

@@ -95,6 +95,7 @@ class PoseScorer implements RowEngine {
 
   async #score(item: Uint8Array): Promise<{ row: PoseScore; atomCount: number }> {
     const { pose, annotations } = undressPose(item);
+    if (annotations.problem !== "") throw new RaysidueError("bad-input", annotations.problem);
     const { structure, choice } = decodePose(pose);
     const { align } = this.#parameters;
     const complex = prepareComplex(structure, choice, align);

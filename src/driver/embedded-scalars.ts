@@ -1,0 +1,114 @@
+/**
+ * Scalars of residues from the `embed` kind, on the run's own fleet: the mean of the numbers of each
+ * residue's vector in the last layer.
+ *
+ * Owns: which model, and what happens where its weights cannot be had. Invariant: a model that was
+ * asked for by name is used or refused; only the default gives way to none, and says so. Source:
+ * DeepRank-Ab 1.0.2: ESM-2 of 650M, float32, sequences cut at 2,500 residues, 0 for what is missing.
+ */
+import { messageOf, RaysidueError, saysDiskFull } from "../base/errors.ts";
+import { decodeRow, embedModelOf } from "../kind/embed.ts";
+import { canonicalSequence } from "../kind/sequence.ts";
+import { ensureModel } from "../model/pull.ts";
+import { type EmbedTarget, resolveTarget, type TargetOptions } from "./embed-target.ts";
+import { NO_SCALARS, noScalars, SCALARS_MATTER, type ScalarSource } from "./scalar-source.ts";
+import { type AskingJob, askOfSequences, type SequenceAnswers } from "./sequence-answers.ts";
+import type { Session } from "./session.ts";
+
+/** What the scoring network was trained with. */
+export const ORIGINAL_EMBEDDING = "esm2_t33_650M_UR50D";
+/** Its name on the hub, as a located model is called. */
+const ORIGINAL_NAME = `facebook/${ORIGINAL_EMBEDDING}`;
+/** Longer sequences are cut by the original. */
+const RESIDUES_MAX = 2500;
+
+export interface ScalarModelOptions
+  extends Pick<TargetOptions, "isOffline" | "onModel" | "signal"> {
+  /** A model as for `embed`, or "none". Absent: the original's, or none where it cannot be had. */
+  readonly model?: string;
+  /** The source of a run that goes on: the default keeps to it. */
+  readonly earlier?: string | undefined;
+}
+
+/** Brings the model here. Throws RaysidueError where a model that was named cannot be had. */
+export async function openScalars(
+  session: Session,
+  options: ScalarModelOptions,
+): Promise<ScalarSource> {
+  const { model, earlier } = options;
+  if (model === NO_SCALARS) return noScalars();
+  if (model === undefined && earlier === NO_SCALARS) {
+    return noScalars(`the output folder was begun without ${ORIGINAL_EMBEDDING}`);
+  }
+  try {
+    const target = await targetOf({ ...options, model: model ?? ORIGINAL_EMBEDDING });
+    session.provide(target.model);
+    return new EmbeddedScalars(target);
+  } catch (thrown) {
+    const mayDoWithout = model === undefined && (earlier ?? NO_SCALARS) === NO_SCALARS;
+    if (!mayDoWithout || !isAway(thrown)) throw thrown;
+    return noScalars(`no weights of ${ORIGINAL_EMBEDDING} (${messageOf(thrown)})`);
+  }
+}
+
+/** Nothing that the user can mend on this machine is a reason to score with less. */
+function isAway(thrown: unknown): boolean {
+  if (!(thrown instanceof RaysidueError) || saysDiskFull(thrown.message)) return false;
+  return thrown.code === "unavailable" || thrown.code === "try-again";
+}
+
+async function targetOf(options: ScalarModelOptions & { model: string }): Promise<EmbedTarget> {
+  const { isOffline, onModel, signal } = options;
+  const located = await ensureModel(options.model, {
+    offline: isOffline === true,
+    ...(onModel && { onProgress: onModel }),
+    ...(signal && { signal }),
+  });
+  // Where positions are learned nothing can be cut off without a number for the rest.
+  const { isLimitHard } = embedModelOf(located);
+  const long = isLimitHard
+    ? ({ onLong: "window" } as const)
+    : ({ onLong: "truncate", maxLength: RESIDUES_MAX } as const);
+  return resolveTarget({
+    model: options.model,
+    isOffline: true,
+    parameters: { pools: [], scalar: true, ...long },
+  });
+}
+
+class EmbeddedScalars implements ScalarSource {
+  readonly name: string;
+  readonly facts: ScalarSource["facts"];
+  readonly caveat?: { readonly text: string; readonly note: string };
+  readonly #target: EmbedTarget;
+
+  constructor(target: EmbedTarget) {
+    const { name, fingerprint } = target.model;
+    this.#target = target;
+    this.name = `${fingerprint} ${target.space.parameters}`;
+    this.facts = { model: name, fingerprint };
+    if (name === ORIGINAL_NAME) return;
+    const text = `embedded by ${name}, not by the original's ${ORIGINAL_EMBEDDING}`;
+    this.caveat = { text: `${text}: ${SCALARS_MATTER}`, note: `embedding ${name}` };
+  }
+
+  scalarsOf(
+    sequences: ReadonlySet<string>,
+    job: AskingJob,
+  ): Promise<SequenceAnswers<Float32Array>> {
+    const { space, request, rules, layout, costOf, gflopOf } = this.#target;
+    const question = {
+      name: "embed",
+      space,
+      request,
+      itemOf: (sequence: string) => {
+        const { residues: data } = canonicalSequence(Buffer.from(sequence), rules);
+        return { data, cost: costOf(data.length) };
+      },
+      gflopOf,
+      decode: (payload: Uint8Array, { length }: { length: number }) =>
+        Float32Array.from(decodeRow(layout, length, payload).perResidue!),
+    };
+    return askOfSequences(sequences, question, job);
+  }
+}
