@@ -6,7 +6,11 @@ import { collect, parseBytes, parseCount, parseSeconds } from "./option-values.t
 
 export function addWorkerCommand(program: Command): void {
   const worker = program.command("worker").description("the daemon that hosts a node's engines");
-  worker
+  defineStart(worker).action(startWorker);
+}
+
+function defineStart(worker: Command) {
+  return worker
     .command("start")
     .description("start this node's worker daemon; runs until it is stopped")
     .requiredOption("--address <url>", "the scheduler, grpc://HOST:PORT")
@@ -25,56 +29,67 @@ export function addWorkerCommand(program: Command): void {
         "and requirements.txt; repeatable",
       collect,
     )
+    .option("--tls-cert <file>", "PEM; with --tls-key: drivers fetch rows in TLS")
+    .option("--tls-key <file>", "PEM")
+    .option("--tls-client-ca <file>", "PEM; drivers must have a certificate of it")
     .option("--grace <time>", "end after this long without a scheduler", parseSeconds, 60)
     .option("--spool <folder>", "where rows wait that the driver must fetch")
-    .option("--with-parent", "end when standard input closes")
-    .action(async (options) => {
-      const [
-        daemon,
-        emulated,
-        address,
-        token,
-        { createLog },
-        { runDaemon },
-        { VERSION },
-        cache,
-        registry,
-      ] = await Promise.all([
-        import("../worker/daemon.ts"),
-        import("../worker/emulated.ts"),
-        import("../driver/address.ts"),
-        import("../driver/token.ts"),
-        import("../base/log.ts"),
-        import("./run-daemon.ts"),
-        import("../base/version.ts"),
-        import("../store/cache-folder.ts"),
-        import("../engine/host/engine-registry.ts"),
-      ]);
-      const { join } = await import("node:path");
-      const { host, port } = address.parseAddress(options.address);
-      const spoolRoot = options.spool ?? join(cache.defaultCacheFolder(), "spool");
-      const worker = new daemon.WorkerDaemon({
-        scheduler: `${host}:${port}`,
-        token: await token.userToken(),
-        listen: options.listen,
-        spoolFolder: join(spoolRoot, `${process.pid}`),
-        graceMs: options.grace * 1000,
-        version: VERSION,
-        log: createLog("worker"),
-        isShortLived: options.withParent === true,
-        ownEngines: (options.engine ?? []).map(registry.parseEngine),
-        emulated: (options.emulate ?? []).map(emulated.parseEmulated),
-        ...(options.engines !== undefined && { engines: options.engines }),
-        ...(options.threads !== undefined && { threads: options.threads }),
-        ...(options.memory !== undefined && { memoryBytes: options.memory }),
-      });
-      await worker.start();
-      process.stdout.write(`${worker.workerId}\n`);
-      await runDaemon({
-        withParent: options.withParent === true,
-        drain: () => worker.drain("told to stop"),
-        close: () => void worker.close(),
-        closed: worker.closed,
-      });
-    });
+    .option("--with-parent", "end when standard input closes");
+}
+
+type StartFlags = ReturnType<ReturnType<typeof defineStart>["opts"]>;
+
+async function startWorker(options: StartFlags): Promise<void> {
+  const [
+    daemon,
+    emulated,
+    address,
+    token,
+    { createLog },
+    { runDaemon },
+    { VERSION },
+    cache,
+    registry,
+    certificates,
+  ] = await Promise.all([
+    import("../worker/daemon.ts"),
+    import("../worker/emulated.ts"),
+    import("../driver/address.ts"),
+    import("../driver/token.ts"),
+    import("../base/log.ts"),
+    import("./run-daemon.ts"),
+    import("../base/version.ts"),
+    import("../store/cache-folder.ts"),
+    import("../engine/host/engine-registry.ts"),
+    import("../rpc/tls.ts"),
+  ]);
+  const { join } = await import("node:path");
+  const { host, port, isTls } = address.parseAddress(options.address);
+  const schedulerTls = isTls ? await certificates.readClientTls(process.env) : undefined;
+  const spoolRoot = options.spool ?? join(cache.defaultCacheFolder(), "spool");
+  const worker = new daemon.WorkerDaemon({
+    scheduler: `${host}:${port}`,
+    schedulerTls,
+    tls: await certificates.readServerTls(options),
+    token: await token.userToken(),
+    listen: options.listen,
+    spoolFolder: join(spoolRoot, `${process.pid}`),
+    graceMs: options.grace * 1000,
+    version: VERSION,
+    log: createLog("worker"),
+    isShortLived: options.withParent === true,
+    ownEngines: (options.engine ?? []).map(registry.parseEngine),
+    emulated: (options.emulate ?? []).map(emulated.parseEmulated),
+    ...(options.engines !== undefined && { engines: options.engines }),
+    ...(options.threads !== undefined && { threads: options.threads }),
+    ...(options.memory !== undefined && { memoryBytes: options.memory }),
+  });
+  await worker.start();
+  process.stdout.write(`${worker.workerId}\n`);
+  await runDaemon({
+    withParent: options.withParent === true,
+    drain: () => worker.drain("told to stop"),
+    close: () => void worker.close(),
+    closed: worker.closed,
+  });
 }

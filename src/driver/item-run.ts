@@ -102,7 +102,8 @@ export class ItemRun {
   constructor(parts: RunParts) {
     this.#parts = parts;
     const { session, stream, folder } = parts;
-    this.#fetcher = new RowFetcher({ token: session.token, runId: stream.runId });
+    const { token, tls } = session;
+    this.#fetcher = new RowFetcher({ token, tls, runId: stream.runId });
     this.#fetched = new ShardSink(folder);
     this.#rows = ResultStore.open(folder, { writable: false });
     this.#followed = this.#follow();

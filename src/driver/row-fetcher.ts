@@ -6,15 +6,20 @@
  */
 import { RaysidueError } from "../base/errors.ts";
 import type { ShardRows } from "../rpc/messages.ts";
+import type { TlsFiles } from "../rpc/tls.ts";
 import { WorkerConnection } from "../rpc/worker-service.ts";
 
 export class RowFetcher {
-  readonly #token: string;
+  readonly #credentials: { readonly token: string; readonly tls: TlsFiles | undefined };
   readonly #runId: string;
   readonly #workers = new Map<string, WorkerConnection>();
 
-  constructor(options: { readonly token: string; readonly runId: string }) {
-    this.#token = options.token;
+  constructor(options: {
+    readonly token: string;
+    readonly tls: TlsFiles | undefined;
+    readonly runId: string;
+  }) {
+    this.#credentials = options;
     this.#runId = options.runId;
   }
 
@@ -22,7 +27,7 @@ export class RowFetcher {
   async fetch(rows: ShardRows, address: string): Promise<Buffer> {
     let worker = this.#workers.get(address);
     if (worker === undefined) {
-      worker = new WorkerConnection(address, this.#token);
+      worker = new WorkerConnection(address, this.#credentials);
       this.#workers.set(address, worker);
     }
     const size = rows.sizes.reduce((sum, each) => sum + each, 0);

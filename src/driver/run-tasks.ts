@@ -106,7 +106,8 @@ class FollowedRun {
     this.#runFolder = join(options.workFolder, `tasks-${randomUUID()}`);
     this.#items = RecordFile.create(this.#runFolder, 8);
     this.#sink = new ShardSink(options.shardFolder);
-    this.#fetcher = new RowFetcher({ token: options.session.token, runId: stream.runId });
+    const { token, tls } = options.session;
+    this.#fetcher = new RowFetcher({ token, tls, runId: stream.runId });
   }
 
   async follow(): Promise<TasksOutcome> {

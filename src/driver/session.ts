@@ -5,10 +5,11 @@
  * embedded one, or one on a cluster). Invariant: such a fleet starts at the first need of it (a run
  * whose results are all known starts nothing) and ends with the session.
  */
-import { RaysidueError } from "../base/errors.ts";
+import { messageOf, RaysidueError } from "../base/errors.ts";
 import { type ClusterAddress, parseClusterAddress } from "../ray/open-cluster.ts";
 import type { SchedulerStatus } from "../rpc/messages.ts";
 import { SchedulerConnection } from "../rpc/scheduler-service.ts";
+import { readClientTls, type TlsFiles } from "../rpc/tls.ts";
 import { parseAddress } from "./address.ts";
 import { EmbeddedFleet, type EmbeddedOptions } from "./embedded.ts";
 import type { ProvidedModel } from "./model-archive.ts";
@@ -17,7 +18,7 @@ import { findToken, userToken } from "./token.ts";
 
 export interface ConnectOptions extends EmbeddedOptions, RayFleetOptions {
   /**
-   * `grpc://HOST:PORT` of a running scheduler; `ray://`, `bridge://` or `http://HOST:8265` of a Ray
+   * `grpc://HOST:PORT` of a running scheduler (`grpcs://` in TLS); `ray://`, `bridge://` or `http://HOST:8265` of a Ray
    * cluster, where a fleet is brought up. Absent: a fleet embedded on this machine.
    */
   readonly address?: string;
@@ -43,6 +44,7 @@ export class Session {
   #connection: Promise<SchedulerConnection> | undefined;
   #fleet: OwnFleet | undefined;
   #token = "";
+  #tls: TlsFiles | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: ConnectOptions) {
@@ -78,6 +80,11 @@ export class Session {
   /** The token of the fleet, once connected. */
   get token(): string {
     return this.#token;
+  }
+
+  /** For workers that speak TLS. */
+  get tls(): TlsFiles | undefined {
+    return this.#tls;
   }
 
   /** Starts or finds the fleet. Throws RaysidueError: "unavailable", "unauthenticated". */
@@ -124,9 +131,11 @@ export class Session {
       this.#token = this.#fleet.token;
       return new SchedulerConnection(this.#fleet.address, this.#token);
     }
-    const { host, port } = parseAddress(address);
+    const { host, port, isTls } = parseAddress(address);
     this.#token = token ?? (await userToken());
-    const connection = new SchedulerConnection(`${host}:${port}`, this.#token);
+    this.#tls = await readClientTls(process.env);
+    const tls = isTls ? this.#tls : undefined;
+    const connection = new SchedulerConnection(`${host}:${port}`, this.#token, { tls });
     try {
       await connection.status(ANSWER_MS);
       return connection;
@@ -160,6 +169,10 @@ function explain(thrown: unknown, address: string): RaysidueError {
     const text = `the scheduler at ${address} refused the token; set RAYSIDUE_TOKEN to the one it was started with`;
     return new RaysidueError("unauthenticated", text, { cause: thrown });
   }
-  const text = `no scheduler answers at ${address}; start one with \`raysidue scheduler start\` or check the address`;
+  const advice = "start one with `raysidue scheduler start` or check the address";
+  const tls = address.startsWith("grpcs:")
+    ? `; or it and these certificates do not trust each other (RAYSIDUE_TLS_CA, _CERT, _KEY): ${messageOf(thrown)}`
+    : "; one that speaks TLS has an address that begins with grpcs://";
+  const text = `no scheduler answers at ${address}; ${advice}${tls}`;
   return new RaysidueError("unavailable", text, { cause: thrown });
 }

@@ -6,11 +6,12 @@
  * Jobs REST API, which starts a bridge (jobs-api.ts). Owns: the choice, and saying which it was.
  */
 import { RaysidueError } from "../base/errors.ts";
+import { readClientTls } from "../rpc/tls.ts";
 import { BridgeCluster } from "./bridge-cluster.ts";
 import { ClientCluster } from "./client-cluster.ts";
 import type { RayCluster } from "./cluster.ts";
 import { startBridgeJob } from "./jobs-api.ts";
-import { bridgeTls, type Environment, rayTls, rayToken } from "./ray-settings.ts";
+import { type Environment, rayTls, rayToken } from "./ray-settings.ts";
 
 export const BRIDGE_PORT = 7471;
 const RAY_CLIENT_PORT = 10_001;
@@ -61,7 +62,7 @@ export async function openCluster(
   switch (scheme) {
     case "bridge":
     case "bridges": {
-      const tls = scheme === "bridges" ? await bridgeTls(environment) : undefined;
+      const tls = scheme === "bridges" ? await readClientTls(environment) : undefined;
       return BridgeCluster.connect({ address: hostPort, token: token ?? "", tls });
     }
     case "http":

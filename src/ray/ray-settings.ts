@@ -8,7 +8,7 @@ import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fromSystemError } from "../base/errors.ts";
-import type { TlsFiles } from "../rpc/bridge-service.ts";
+import { readPem, type TlsFiles } from "../rpc/tls.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -29,28 +29,13 @@ export async function rayToken(environment: Environment): Promise<string | undef
 /** RAY_USE_TLS with certificate, key and authority; a Ray server demands all three. */
 export async function rayTls(environment: Environment): Promise<TlsFiles | undefined> {
   if (!/^(1|true)$/i.test(environment.RAY_USE_TLS ?? "")) return undefined;
-  return {
-    authority: await readPem(environment, "RAY_TLS_CA_CERT"),
-    certificate: await readPem(environment, "RAY_TLS_SERVER_CERT"),
-    key: await readPem(environment, "RAY_TLS_SERVER_KEY"),
+  const read = async (name: string) => {
+    const path = environment[name];
+    return path ? readPem(path, name) : undefined;
   };
-}
-
-/** For `bridges://`: RAYSIDUE_TLS_CA and, where the bridge asks for them, _CERT and _KEY. */
-export async function bridgeTls(environment: Environment): Promise<TlsFiles> {
   return {
-    authority: await readPem(environment, "RAYSIDUE_TLS_CA"),
-    certificate: await readPem(environment, "RAYSIDUE_TLS_CERT"),
-    key: await readPem(environment, "RAYSIDUE_TLS_KEY"),
+    authority: await read("RAY_TLS_CA_CERT"),
+    certificate: await read("RAY_TLS_SERVER_CERT"),
+    key: await read("RAY_TLS_SERVER_KEY"),
   };
-}
-
-async function readPem(environment: Environment, name: string): Promise<Buffer | undefined> {
-  const path = environment[name];
-  if (!path) return undefined;
-  try {
-    return await readFile(path);
-  } catch (thrown) {
-    throw fromSystemError(thrown, `${name}: cannot read ${path}`);
-  }
 }

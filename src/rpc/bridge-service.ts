@@ -3,7 +3,7 @@
  *
  * Owns: the channel, its TLS, its token and its deadlines. Generated types stop here.
  */
-import { type Client, credentials, type Metadata, type ServiceError } from "@grpc/grpc-js";
+import type { Client, Metadata, ServiceError } from "@grpc/grpc-js";
 import { RaysidueError } from "../base/errors.ts";
 import type {
   DaemonSpec,
@@ -16,13 +16,7 @@ import type {
 import { bearer, createClient } from "./channel.ts";
 import { BridgeClient, type DaemonStatus as WireStatus } from "./gen/raysidue/v1/bridge.ts";
 import { fromStatus } from "./status.ts";
-
-/** PEM texts. A bridge with TLS may ask its clients for a certificate too. */
-export interface TlsFiles {
-  readonly authority?: Buffer | undefined;
-  readonly certificate?: Buffer | undefined;
-  readonly key?: Buffer | undefined;
-}
+import { clientCredentials, type TlsFiles } from "./tls.ts";
 
 export interface BridgeOptions {
   /** `HOST:PORT` */
@@ -52,12 +46,8 @@ export class BridgeConnection {
 
   constructor(options: BridgeOptions) {
     this.#options = options;
-    const { authority, key, certificate } = options.tls ?? {};
-    const channelCredentials =
-      options.tls === undefined
-        ? credentials.createInsecure()
-        : credentials.createSsl(authority ?? null, key ?? null, certificate ?? null);
-    this.#client = createClient(BridgeClient as never, options.address, channelCredentials);
+    const { address, tls } = options;
+    this.#client = createClient(BridgeClient as never, address, clientCredentials(tls));
   }
 
   hello(): Promise<{ readonly rayVersion: string; readonly pythonVersion: string }> {

@@ -11,12 +11,12 @@ import {
   credentials,
   Metadata,
   Server,
-  ServerCredentials,
   ServerInterceptingCall,
   type ServerInterceptor,
   status,
 } from "@grpc/grpc-js";
 import { RaysidueError } from "../base/errors.ts";
+import { type ServerTls, serverCredentials } from "./tls.ts";
 
 /** Largest message either way. Frames are cut far below it; a longer one is hostile or a bug. */
 export const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
@@ -79,9 +79,10 @@ export function createServer(token: string): Server {
  * Binds `server` to `address`: `HOST:PORT` (port 0: any free one) or `unix:PATH`.
  * Returns the port, 0 for a Unix socket. Throws RaysidueError "unavailable".
  */
-export function listen(server: Server, address: string): Promise<number> {
+export async function listen(server: Server, address: string, tls?: ServerTls): Promise<number> {
+  const accepted = serverCredentials(tls);
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+    server.bindAsync(address, accepted, (error, port) => {
       if (error === null) return resolve(port);
       const text = `cannot listen on ${address}: ${error.message}; is the port taken?`;
       reject(new RaysidueError("unavailable", text, { cause: error }));

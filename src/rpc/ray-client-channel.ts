@@ -9,15 +9,15 @@ import { fileURLToPath } from "node:url";
 import {
   type ChannelOptions,
   type Client,
-  credentials,
+  type credentials,
   loadPackageDefinition,
   Metadata,
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
-import type { TlsFiles } from "./bridge-service.ts";
 import type { RawStream } from "./stream.ts";
+import { clientCredentials, type TlsFiles } from "./tls.ts";
 
 const PROTO_FOLDER = fileURLToPath(new URL("../../../proto", import.meta.url));
 
@@ -129,11 +129,7 @@ export class RayClientChannel {
 
   constructor(options: RayClientChannelOptions) {
     this.#options = options;
-    const { authority, key, certificate } = options.tls ?? {};
-    const channelCredentials =
-      options.tls === undefined
-        ? credentials.createInsecure()
-        : credentials.createSsl(authority ?? null, key ?? null, certificate ?? null);
+    const channelCredentials = clientCredentials(options.tls);
     const { RayletDriver, RayletDataStreamer } = services();
     this.#driver = new RayletDriver(options.address, channelCredentials, CHANNEL_OPTIONS);
     this.#streamer = new RayletDataStreamer(options.address, channelCredentials, CHANNEL_OPTIONS);

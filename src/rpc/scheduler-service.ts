@@ -40,6 +40,7 @@ import type {
 } from "./messages.ts";
 import { fromStatus, toStatus } from "./status.ts";
 import { MessageStream, type RawStream } from "./stream.ts";
+import { clientCredentials, type TlsFiles } from "./tls.ts";
 
 /** A scheduler answers a question at once, or something is wrong with it. */
 const ANSWER_MS = 5000;
@@ -116,12 +117,19 @@ export class SchedulerConnection {
   readonly #client: SchedulerClient;
   readonly #token: string;
 
-  /** `silenceMs`: a scheduler that answers no ping for so long is taken for gone. */
-  constructor(address: string, token: string, options: { readonly silenceMs?: number } = {}) {
+  /**
+   * `silenceMs`: a scheduler that answers no ping for so long is taken for gone. `tls` absent: plain
+   * text. Throws RaysidueError "bad-input" where the certificates do not fit.
+   */
+  constructor(
+    address: string,
+    token: string,
+    { silenceMs, tls }: { readonly silenceMs?: number; readonly tls?: TlsFiles | undefined } = {},
+  ) {
     this.address = address;
     this.#token = token;
-    const notice = noticeSilence(options.silenceMs);
-    this.#client = createClient(SchedulerClient as never, address, undefined, notice);
+    const notice = noticeSilence(silenceMs);
+    this.#client = createClient(SchedulerClient as never, address, clientCredentials(tls), notice);
   }
 
   work(): MessageStream<WorkerOrder, WorkerReport> {

@@ -8,6 +8,10 @@ import type { Client, Server } from "@grpc/grpc-js";
 import { bearer, createClient, noticeSilence } from "./channel.ts";
 import { WorkerClient, type WorkerServer, WorkerService } from "./gen/raysidue/v1/worker.ts";
 import { fromStatus, toStatus } from "./status.ts";
+import { clientCredentials, type TlsFiles } from "./tls.ts";
+
+/** What a worker's address begins with where it speaks TLS. */
+export const TLS_SCHEME = "grpcs://";
 
 export interface ShardRange {
   readonly runId: string;
@@ -35,16 +39,19 @@ export function addWorkerService(
   server.addService(WorkerService, service);
 }
 
-/** A worker's bulk service at `HOST:PORT`. */
+/** A worker's bulk service at `HOST:PORT`, or `grpcs://HOST:PORT` in TLS. */
 export class WorkerConnection {
   readonly #client: WorkerClient;
   readonly #address: string;
   readonly #token: string;
 
-  constructor(address: string, token: string) {
+  constructor(address: string, { token, tls }: { token: string; tls: TlsFiles | undefined }) {
     this.#address = address;
     this.#token = token;
-    this.#client = createClient(WorkerClient as never, address, undefined, noticeSilence());
+    const isTls = address.startsWith(TLS_SCHEME);
+    const target = isTls ? address.slice(TLS_SCHEME.length) : address;
+    const channelCredentials = clientCredentials(isTls ? (tls ?? {}) : undefined);
+    this.#client = createClient(WorkerClient as never, target, channelCredentials, noticeSilence());
   }
 
   /** Exactly the bytes asked for, in pieces. Throws RaysidueError where the worker is gone. */

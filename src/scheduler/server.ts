@@ -13,6 +13,7 @@ import { PROTOCOL } from "../rpc/codec.ts";
 import type { DriverEvent, DriverRequest, WorkerOrder, WorkerReport } from "../rpc/messages.ts";
 import { addSchedulerService } from "../rpc/scheduler-service.ts";
 import type { MessageStream } from "../rpc/stream.ts";
+import type { ServerTls } from "../rpc/tls.ts";
 import type { RunId, WorkerId } from "./core/events.ts";
 import { SchedulerShell } from "./shell.ts";
 
@@ -25,6 +26,8 @@ export interface SchedulerOptions {
   /** `HOST:PORT`; port 0 takes any free one. */
   readonly listen: string;
   readonly token: string;
+  /** Absent: plain text. */
+  readonly tls?: ServerTls | undefined;
   readonly log: Log;
   readonly version: string;
   readonly lostAfterMs?: number;
@@ -62,7 +65,7 @@ export class SchedulerServer {
       explain: (runId, subject) => this.#shell.explain(runId, subject),
       cancelRun: (runId, reason) => this.#shell.cancelNamed(runId, reason),
     });
-    const port = await listen(this.#server, this.#options.listen);
+    const port = await listen(this.#server, this.#options.listen, this.#options.tls);
     this.#address = `${this.#options.listen.slice(0, this.#options.listen.lastIndexOf(":"))}:${port}`;
     this.#shell.start();
   }

@@ -6,7 +6,8 @@
 import { open } from "node:fs/promises";
 import { fromSystemError } from "../base/errors.ts";
 import { createServer, listen } from "../rpc/channel.ts";
-import { addWorkerService, type ShardRange } from "../rpc/worker-service.ts";
+import type { ServerTls } from "../rpc/tls.ts";
+import { addWorkerService, type ShardRange, TLS_SCHEME } from "../rpc/worker-service.ts";
 import { shardPath } from "../store/segment.ts";
 
 const PIECE_BYTES = 1024 * 1024;
@@ -14,27 +15,34 @@ const PIECE_BYTES = 1024 * 1024;
 export class BulkServer {
   readonly #server;
   readonly #listen: string;
+  readonly #tls: ServerTls | undefined;
   readonly #folderOf: (runId: string) => string;
   #address = "";
 
   constructor(
-    options: { readonly token: string; readonly listen: string },
+    options: {
+      readonly token: string;
+      readonly listen: string;
+      readonly tls?: ServerTls | undefined;
+    },
     folderOf: (runId: string) => string,
   ) {
     this.#server = createServer(options.token);
     this.#listen = options.listen;
+    this.#tls = options.tls;
     this.#folderOf = folderOf;
   }
 
-  /** `HOST:PORT` once started. */
+  /** `HOST:PORT` once started; `grpcs://HOST:PORT` in TLS. */
   get address(): string {
     return this.#address;
   }
 
   async start(): Promise<void> {
     addWorkerService(this.#server, (range) => this.#read(range));
-    const port = await listen(this.#server, this.#listen);
-    this.#address = `${this.#listen.slice(0, this.#listen.lastIndexOf(":"))}:${port}`;
+    const port = await listen(this.#server, this.#listen, this.#tls);
+    const host = this.#listen.slice(0, this.#listen.lastIndexOf(":"));
+    this.#address = `${this.#tls === undefined ? "" : TLS_SCHEME}${host}:${port}`;
   }
 
   close(): void {

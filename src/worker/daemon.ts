@@ -18,6 +18,7 @@ import { PROTOCOL } from "../rpc/codec.ts";
 import type { AssignedBatch, RunSpec, WorkerOrder, WorkerReport } from "../rpc/messages.ts";
 import { SchedulerConnection } from "../rpc/scheduler-service.ts";
 import type { MessageStream } from "../rpc/stream.ts";
+import type { ServerTls, TlsFiles } from "../rpc/tls.ts";
 import { BulkServer } from "./bulk-server.ts";
 import { type DeviceOptions, Devices } from "./devices.ts";
 import { EnginePool } from "./engine-pool.ts";
@@ -32,6 +33,10 @@ const STEADY_MS = 10_000;
 export interface WorkerOptions extends DeviceOptions {
   /** `HOST:PORT` of the scheduler. */
   readonly scheduler: string;
+  /** Of the scheduler; absent: plain text. */
+  readonly schedulerTls?: TlsFiles | undefined;
+  /** Of this worker's own service; absent: plain text. */
+  readonly tls?: ServerTls | undefined;
   readonly token: string;
   /** `HOST:PORT` for drivers that do not share storage; port 0: any. */
   readonly listen: string;
@@ -63,7 +68,8 @@ export class WorkerDaemon {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    this.#scheduler = new SchedulerConnection(options.scheduler, options.token);
+    const tls = options.schedulerTls;
+    this.#scheduler = new SchedulerConnection(options.scheduler, options.token, { tls });
     this.#devices = new Devices(options, (report) => this.#send(report));
     const onMake = (text: string) => options.log.info({}, text);
     this.#engines = {
