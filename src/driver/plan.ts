@@ -4,8 +4,7 @@
  *
  * Owns: deduplication by content key and the order of submission (longest first). Invariant:
  * memory does not grow with the input; distinct items are numbered in ascending order of their
- * keys, so that looking them up walks every index once. Of items it knows that their data is one
- * byte a residue.
+ * keys, so that looking them up walks every index once.
  *
  *     add rows -> distinct() -> locate(stores) -> remaining() ... locate(stores) -> rows()
  */
@@ -25,7 +24,7 @@ export interface PlannedItem {
   readonly digest: ItemDigest;
   /** Canonical bytes. */
   readonly data: Uint8Array;
-  /** Residues. */
+  /** What index.tsv says of it: residues. */
   readonly length: number;
   /** What the scheduler weighs. */
   readonly cost: number;
@@ -103,7 +102,7 @@ export class Plan {
     key.copy(entry);
     entry.writeDoubleLE(this.#rows.count, 32);
     entry.writeDoubleLE(this.#dataBytes, 40);
-    entry.writeUInt32LE(item.length, 48);
+    entry.writeUInt32LE(item.data.length, 48);
     entry.writeUInt32LE(item.cost, 52);
     this.#entries.append(entry);
     this.#appendData(item.data);

@@ -14,7 +14,7 @@ import { openInputs, type TextInput } from "../formats/text-source.ts";
 import { TsvWriter } from "../formats/tsv.ts";
 import { encodePose } from "../kind/pose-item.ts";
 import { poseCost } from "../kind/score.ts";
-import type { ChainChoice } from "../science/chains.ts";
+import { type ChainChoice, countResidues } from "../science/chains.ts";
 import { itemDigest } from "../store/content-key.ts";
 import type { Plan } from "./plan.ts";
 import { NAME_COLUMNS } from "./read-sequences.ts";
@@ -108,7 +108,8 @@ class PoseReader {
     }
     this.#records++;
     const cost = poseCost(structure.atomCount);
-    this.#plan.addItem({ digest: itemDigest(data), data, length: data.length, cost });
+    const length = countResidues(structure, this.#options.choice);
+    this.#plan.addItem({ digest: itemDigest(data), data, length, cost });
     await this.#names.write([[name, file, line, `${file}:${line}`, ""]]);
   }
 

@@ -49,3 +49,10 @@ export function chooseChains(structure: Structure, choice: ChainChoice): ChosenC
 function quote(id: string): string {
   return JSON.stringify(id);
 }
+
+/** Residues of the chosen chains, hetero residues included. Errors as `chooseChains`. */
+export function countResidues(structure: Structure, choice: ChainChoice): number {
+  const { heavy, light, antigen } = chooseChains(structure, choice);
+  const chains = [heavy, ...(light === undefined ? [] : [light]), ...antigen];
+  return chains.reduce((sum, { residueStart, residueEnd }) => sum + residueEnd - residueStart, 0);
+}
