@@ -6,6 +6,9 @@ import { RaysidueError } from "../base/errors.ts";
 import { EXIT_QUARANTINED, printJson } from "./exit.ts";
 import { parseBytes, parseCount, parseShare } from "./option-values.ts";
 
+/** Poses that --copy-poses copies where nobody says how many. */
+const TOP_COPIED = 10;
+
 export function addScoreCommand(program: Command): void {
   defineScore(program).action(runScore);
 }
@@ -45,6 +48,8 @@ function defineScore(program: Command) {
         .choices(["original", "residues"] as const)
         .default("original" as const),
     )
+    .option("--top <n>", "show the n best poses (with --copy-poses: 10)", parseCount(1))
+    .option("--copy-poses", "copy the best poses into top/ of the output folder")
     .option("-r, --recursive", "search folders below folders too")
     .option("--address <url>", "of a scheduler or a Ray cluster (default: this machine)")
     .option(
@@ -69,7 +74,7 @@ function splitChains(text: string, earlier: readonly string[] = []): string[] {
 
 async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
   const [
-    { annotatedRegions, connect, openRegionTable, openScalarTable, score },
+    { annotatedRegions, connect, formatStatistics, openRegionTable, openScalarTable, score },
     { JobDisplay },
     { abortOnSignals },
     path,
@@ -101,6 +106,8 @@ async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
       ...(embedding !== undefined && { embedding }),
       parameters,
       model: flags.model,
+      top: flags.top ?? (flags.copyPoses ? TOP_COPIED : 0),
+      copiesTop: flags.copyPoses === true,
       isRecursive: flags.recursive === true,
       isOffline: flags.offline === true,
       weight: flags.weight,
@@ -111,6 +118,10 @@ async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
       ...(flags.cache && flags.cacheDir && { cacheFolder: path.resolve(flags.cacheDir) }),
     });
     display.onDone(summary);
+    formatStatistics(summary.statistics).forEach(display.onNotice, display);
+    for (const { rank, score, pose } of summary.best) {
+      display.onNotice(`${rank}. ${score.toFixed(4)} ${JSON.stringify(pose)}`);
+    }
     if (summary.failed > 0) process.exitCode = EXIT_QUARANTINED;
     if (flags.json) printJson({ ...summary, exit: process.exitCode ?? 0 });
     else process.stdout.write(`${summary.outputFolder}\n`);

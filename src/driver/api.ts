@@ -33,10 +33,13 @@ export { type ItemRun, openRun } from "./item-run.ts";
 export type { JobPlan, JobSummary } from "./job-report.ts";
 export { openRegionTable, type RegionSource } from "./region-source.ts";
 export { openScalarTable, type ScalarSource } from "./scalar-source.ts";
-export { type ScoreObserver, type ScoreOptions, type ScoreSummary, score } from "./score.ts";
+export { type ScoreObserver, type ScoreOptions, score } from "./score.ts";
+export type { ScoreSummary } from "./score-report.ts";
+export { formatStatistics, type ScoreStatistics } from "./score-statistics.ts";
 export type { JobObserver, JobOptions } from "./sequence-job.ts";
 export type { ConnectOptions, Session } from "./session.ts";
 export { TABLE_FORMATS, type TableFormat } from "./table-format.ts";
+export type { RankedPose } from "./top-poses.ts";
 
 /**
  * A session on a fleet: embedded on this machine, on a Ray cluster, or at `address`. A fleet that is

@@ -8,9 +8,11 @@
  */
 import { messageOf, RaysidueError, saysDiskFull } from "../base/errors.ts";
 import { decodeRow, embedModelOf } from "../kind/embed.ts";
+import { parseScoreParameters } from "../kind/score.ts";
 import { canonicalSequence } from "../kind/sequence.ts";
 import { ensureModel } from "../model/pull.ts";
 import { type EmbedTarget, resolveTarget, type TargetOptions } from "./embed-target.ts";
+import { identityOf } from "./output-folder.ts";
 import { NO_SCALARS, noScalars, SCALARS_MATTER, type ScalarSource } from "./scalar-source.ts";
 import { type AskingJob, askOfSequences, type SequenceAnswers } from "./sequence-answers.ts";
 import type { Session } from "./session.ts";
@@ -25,9 +27,9 @@ const RESIDUES_MAX = 2500;
 export interface ScalarModelOptions
   extends Pick<TargetOptions, "isOffline" | "onModel" | "signal"> {
   /** A model as for `embed`, or "none". Absent: the original's, or none where it cannot be had. */
-  readonly model?: string;
-  /** The source of a run that goes on: the default keeps to it. */
-  readonly earlier?: string | undefined;
+  readonly model?: string | undefined;
+  /** A run that goes on in this folder keeps to what the default was when it began. */
+  readonly outputFolder: string;
 }
 
 /** Brings the model here. Throws RaysidueError where a model that was named cannot be had. */
@@ -35,8 +37,9 @@ export async function openScalars(
   session: Session,
   options: ScalarModelOptions,
 ): Promise<ScalarSource> {
-  const { model, earlier } = options;
+  const { model } = options;
   if (model === NO_SCALARS) return noScalars();
+  const earlier = await earlierSource(options.outputFolder);
   if (model === undefined && earlier === NO_SCALARS) {
     return noScalars(`the output folder was begun without ${ORIGINAL_EMBEDDING}`);
   }
@@ -49,6 +52,13 @@ export async function openScalars(
     if (!mayDoWithout || !isAway(thrown)) throw thrown;
     return noScalars(`no weights of ${ORIGINAL_EMBEDDING} (${messageOf(thrown)})`);
   }
+}
+
+/** The source of the run that an output folder was begun with. */
+async function earlierSource(outputFolder: string): Promise<string | undefined> {
+  const identity = await identityOf(outputFolder);
+  if (identity?.kind !== "score" || identity.parameters === undefined) return undefined;
+  return parseScoreParameters(identity.parameters).embedding;
 }
 
 /** Nothing that the user can mend on this machine is a reason to score with less. */

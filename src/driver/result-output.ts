@@ -29,6 +29,9 @@ export interface ResultRow {
   /** 0-based, over the records that have a result. */
   readonly row: number;
   readonly id: string;
+  /** Where the record stands. */
+  readonly file: string;
+  readonly line: string;
   /** Residues. */
   readonly length: number;
   /** Number of its distinct item in the plan. */
@@ -71,6 +74,8 @@ export interface OutputCounts {
 /** A line of index.tsv that waits for its block: a record with a row, or one without. */
 interface WaitingLine {
   readonly id: string;
+  readonly file: string;
+  readonly line: string;
   readonly sha256: string;
   readonly length: number;
   readonly note: string;
@@ -156,14 +161,16 @@ class ResultOutput {
       const status = item === undefined ? "skipped" : "failed";
       this.#failedCount++;
       await this.#failed?.write([[id, file, line, reason ?? ""]]);
-      this.#block.push({ id, sha256, length, note: reason ?? "", found: undefined, status });
+      const found = undefined;
+      this.#block.push({ id, file, line, sha256, length, note: reason ?? "", found, status });
     } else {
       const place = plan.distinct.place(item);
       if (place === undefined) {
         throw new RaysidueError("try-again", `no result of ${id}; run the same command again`);
       }
       const sha256 = row.digest.toString("hex");
-      this.#block.push({ id, sha256, length, note, found: { item, place }, status: "ok" });
+      const found = { item, place };
+      this.#block.push({ id, file, line, sha256, length, note, found, status: "ok" });
       this.#blockRows++;
       this.#blockBytes += place.size;
     }
@@ -197,8 +204,8 @@ class ResultOutput {
 
   /** The block's records with results, with their payloads; each store's are read together. */
   async #read(block: readonly WaitingLine[], first: number): Promise<ResultRow[]> {
-    const lines = block.flatMap(({ id, length, found }) =>
-      found === undefined ? [] : [{ id, length, ...found }],
+    const lines = block.flatMap(({ id, file, line, length, found }) =>
+      found === undefined ? [] : [{ id, file, line, length, ...found }],
     );
     const rows = new Array<ResultRow>(lines.length);
     for (const [number, store] of this.#options.stores.entries()) {
@@ -212,8 +219,8 @@ class ResultOutput {
         crcs: Uint32Array.from(places, (place) => place.crc ?? 0),
       });
       indexes.forEach((i, at) => {
-        const { id, length, item } = lines[i]!;
-        rows[i] = { row: first + i, id, length, item, payload: payloads[at]! };
+        const { place: _, ...rest } = lines[i]!;
+        rows[i] = { row: first + i, ...rest, payload: payloads[at]! };
       });
     }
     return rows;

@@ -9,7 +9,6 @@ import { join } from "node:path";
 import { RaysidueError } from "../base/errors.ts";
 import {
   canonicalScoreJson,
-  parseScoreParameters,
   resolveScore,
   type ScoreInput,
   type ScoreParameters,
@@ -24,17 +23,20 @@ import { spaceDigest } from "../store/content-key.ts";
 import type { ResultStore } from "../store/result-store.ts";
 import { type ComputeOutcome, computePlan, openStores } from "./compute-plan.ts";
 import { openScalars } from "./embedded-scalars.ts";
-import { type JobPlan, type JobSummary, writeReport } from "./job-report.ts";
-import { identityOf, OutputFolder } from "./output-folder.ts";
+import { OutputFolder } from "./output-folder.ts";
 import { Plan } from "./plan.ts";
 import { askOfPoses } from "./pose-sequences.ts";
 import { type PoseCounts, readPoses } from "./read-poses.ts";
 import type { RegionSource } from "./region-source.ts";
 import { type OutputCounts, writeOutput } from "./result-output.ts";
 import type { ScalarSource } from "./scalar-source.ts";
-import { OFF_CENTRE_MAX, type ScoreStatistics, ScoreTables } from "./score-tables.ts";
+import { planOfPoses, reportScores, type ScoreSummary } from "./score-report.ts";
+import { OFF_CENTRE, OFF_CENTRE_MAX } from "./score-row.ts";
+import type { ScoreStatistics } from "./score-statistics.ts";
+import { ScoreTables } from "./score-tables.ts";
 import type { JobObserver, JobOptions } from "./sequence-job.ts";
 import type { Session } from "./session.ts";
+import { copyTopPoses, type TopSources } from "./top-poses.ts";
 
 export interface ScoreOptions extends Omit<JobOptions, "inputs" | "onInvalid"> {
   /** PDB, mmCIF, quiver archives, each also gzipped; folders of them; `-` for a PDB stream. */
@@ -50,18 +52,15 @@ export interface ScoreOptions extends Omit<JobOptions, "inputs" | "onInvalid"> {
   readonly parameters?: ScoreInput;
   /** Never touch the network. */
   readonly isOffline?: boolean;
+  /** How many of the best poses the summary names. */
+  readonly top?: number;
+  /** Copies them into `top/` of the output folder. */
+  readonly copiesTop?: boolean;
   readonly observer?: ScoreObserver;
 }
 
 export interface ScoreObserver extends JobObserver {
   onModel?(progress: PullProgress): void;
-}
-
-export interface ScoreSummary extends JobSummary {
-  readonly model: string;
-  readonly fingerprint: string;
-  /** Absent where no pose was scored. */
-  readonly statistics?: ScoreStatistics;
 }
 
 /**
@@ -81,8 +80,8 @@ export async function score(session: Session, options: ScoreOptions): Promise<Sc
     typeof embedding === "object"
       ? embedding
       : await openScalars(session, {
-          ...(embedding !== undefined && { model: embedding }),
-          earlier: await earlierEmbedding(options.outputFolder),
+          model: embedding,
+          outputFolder: options.outputFolder,
           isOffline: isOffline === true,
           ...(onModel && { onModel }),
           ...(signal && { signal }),
@@ -99,13 +98,6 @@ export async function score(session: Session, options: ScoreOptions): Promise<Sc
   return await new ScoreJob(session, options, { folder, scorer, scalars, parameters }).run(
     startedAt,
   );
-}
-
-/** What embedded the residues of the run that an output folder was begun with. */
-async function earlierEmbedding(outputFolder: string): Promise<string | undefined> {
-  const identity = await identityOf(outputFolder);
-  if (identity?.kind !== "score" || identity.parameters === undefined) return undefined;
-  return parseScoreParameters(identity.parameters).embedding;
 }
 
 interface ScoreParts {
@@ -141,22 +133,19 @@ class ScoreJob {
     const { observer } = this.#options;
     using plan = new Plan(folder.work, spaceDigest(this.#space));
     const namesPath = join(folder.work, "names.tsv");
+    const readAtMs = Date.now();
     const read = await this.#read(plan, namesPath);
     if (scalars.caveat !== undefined) this.#warn(scalars.caveat.text);
     const cache = { root: this.#cacheFolder, space: this.#space };
     const stores = await openStores(folder.shards, plan, cache);
     try {
-      const planned = planOf(plan, read);
+      const planned = planOfPoses(plan, read);
       observer?.onPlan?.(planned);
       const computeStartedAt = performance.now();
       const outcome = await this.#compute(plan, stores);
       const compute = (performance.now() - computeStartedAt) / 1000;
       observer?.onWriting?.(planned.records);
-      const tables = new ScoreTables(folder, {
-        rowsMax: plan.rowCount,
-        centre: parameters.centre,
-        note: scalars.caveat?.note,
-      });
+      const tables = this.#openTables({ plan, namesPath, readAtMs });
       const { failures } = outcome;
       const counts = await writeOutput({ folder, plan, namesPath, stores, tables, failures });
       const statistics = tables.statistics();
@@ -165,8 +154,15 @@ class ScoreJob {
       await this.#share();
       for (const store of stores) for (const warning of store.warnings) this.#warn(warning);
       const total = (performance.now() - startedAt) / 1000;
-      const summary = this.#summarise({ planned, outcome, counts, seconds: { total, compute } });
-      return await this.#report({ ...summary, statistics }, read);
+      return await reportScores({
+        ...this.#parts,
+        ...{ read, planned, outcome, counts, statistics, best: tables.best },
+        seconds: { total, compute },
+        warnings: this.#warnings,
+        inputs: this.#options.inputs,
+        command: this.#options.command,
+        facts: { chains: this.#options.chains, embedding: scalars.facts, parameters },
+      });
     } finally {
       for (const store of stores) await store.close();
     }
@@ -221,6 +217,18 @@ class ScoreJob {
     });
   }
 
+  #openTables(sources: TopSources): ScoreTables {
+    const { folder, parameters, scalars } = this.#parts;
+    const { top, copiesTop } = this.#options;
+    return new ScoreTables(folder, {
+      rowsMax: sources.plan.rowCount,
+      centre: parameters.centre,
+      note: scalars.caveat?.note,
+      top: top ?? 0,
+      ...(copiesTop && { copyTop: (best, to) => copyTopPoses(best, to, sources) }),
+    });
+  }
+
   #nothingScored(read: PoseCounts, { failures }: ComputeOutcome): RaysidueError {
     const [computed] = failures.values();
     const reason = read.firstProblem || computed || "there is no pose";
@@ -229,7 +237,7 @@ class ScoreJob {
   }
 
   #warnOffCentre({ flagged }: ScoreStatistics, { rows }: OutputCounts): void {
-    const count = flagged.off_centre ?? 0;
+    const count = flagged[OFF_CENTRE] ?? 0;
     if (count === 0) return;
     const said = `${count} of ${rows} poses lie over ${OFF_CENTRE_MAX} angstrom from the origin`;
     this.#warn(`${said}, on which scores depend: compare poses of one frame, or use --centre com`);
@@ -242,57 +250,8 @@ class ScoreJob {
     for (const warning of warnings) this.#warn(warning);
   }
 
-  #summarise(parts: {
-    planned: JobPlan;
-    outcome: ComputeOutcome;
-    counts: OutputCounts;
-    seconds: JobSummary["seconds"];
-  }): Omit<ScoreSummary, "statistics"> {
-    const { planned, outcome, counts, seconds } = parts;
-    const { folder, scorer } = this.#parts;
-    const quarantined = outcome.failures.size;
-    return {
-      outputFolder: folder.path,
-      model: scorer.name,
-      fingerprint: scorer.fingerprint,
-      plan: planned,
-      computed: planned.distinct - planned.cached - quarantined,
-      rows: counts.rows,
-      failed: counts.failed,
-      quarantined,
-      seconds,
-      ...(outcome.balance && { balance: outcome.balance }),
-      warnings: this.#warnings,
-    };
-  }
-
-  async #report(summary: ScoreSummary, read: PoseCounts): Promise<ScoreSummary> {
-    const { folder, parameters, scorer, scalars } = this.#parts;
-    const { chains, inputs, command } = this.#options;
-    const { name, fingerprint } = scorer;
-    const { statistics } = summary;
-    const facts = {
-      kind: "score",
-      model: { name, fingerprint },
-      embedding: scalars.facts,
-      chains,
-      parameters,
-      statistics,
-    };
-    const { files, records, refused } = read;
-    const counted = { files, records, refused, changes: {} };
-    await writeReport(folder, { summary, facts, read: counted, inputs, command });
-    return summary;
-  }
-
   #warn(text: string): void {
     this.#warnings.push(text);
     this.#options.observer?.onNotice?.(text);
   }
-}
-
-/** Poses have no residues to count: atoms are in their cost. */
-function planOf(plan: Plan, { records, refused }: PoseCounts): JobPlan {
-  const { items, located } = plan.distinct.counts();
-  return { records, refused, distinct: items, cached: located, residues: 0, residuesCached: 0 };
 }

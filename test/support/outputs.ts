@@ -6,7 +6,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { TRACE_COLUMNS } from "../../src/driver/job-report.ts";
 import { FAILED_COLUMNS, INDEX_COLUMNS } from "../../src/driver/result-output.ts";
-import { SCORE_COLUMNS } from "../../src/driver/score-tables.ts";
+import { SCORE_COLUMNS } from "../../src/driver/score-row.ts";
+import type { ScoreStatistics } from "../../src/driver/score-statistics.ts";
 import { readArrow, readRaggedArrow } from "../../src/formats/arrow.ts";
 import { fromFloat16 } from "../../src/formats/float16.ts";
 import { readParquet } from "../../src/formats/parquet.ts";
@@ -44,6 +45,7 @@ export interface Report {
   readonly seconds: { readonly total: number; readonly compute: number };
   /** Of `score`: what embedded the residues. */
   readonly embedding?: Readonly<Record<string, unknown>>;
+  readonly statistics?: ScoreStatistics;
   readonly warnings: readonly string[];
   readonly exit: number;
 }

@@ -1,0 +1,153 @@
+/**
+ * The best poses of a run, copied into a folder of the output.
+ *
+ * Owns: what each is called there, and where its text comes from: a file of its own is copied byte
+ * for byte, a model of several is cut out of its file, and what cannot be had any more that way
+ * (mmCIF with several models, standard input, files that were changed meanwhile) is written as mmCIF
+ * from what was scored: the chosen chains. Invariant: a pose's name never becomes a path; poses.tsv
+ * says which file is which pose.
+ */
+import { copyFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { writeFileAtomically } from "../base/files.ts";
+import { commitTemporary } from "../formats/atomic-file.ts";
+import { mmcifText } from "../formats/mmcif-writer.ts";
+import { PDB_LINE_BYTES_MAX } from "../formats/pdb.ts";
+import { readTextLines } from "../formats/text-lines.ts";
+import { openInputs } from "../formats/text-source.ts";
+import { readTsv, TsvWriter } from "../formats/tsv.ts";
+import { decodePose } from "../kind/pose-item.ts";
+import type { Plan } from "./plan.ts";
+import { NAME_COLUMNS } from "./read-sequences.ts";
+import { formatScore } from "./score-row.ts";
+
+export const TOP_COLUMNS = ["rank", "score", "pose", "copy", "how", "file", "line"] as const;
+
+export interface RankedPose {
+  readonly rank: number;
+  readonly pose: string;
+  readonly score: number;
+  /** Number of its distinct item in the plan. */
+  readonly item: number;
+  readonly file: string;
+  /** Of its first record in the file. */
+  readonly line: number;
+}
+
+export interface TopSources {
+  readonly plan: Plan;
+  readonly namesPath: string;
+  /** When reading began, Unix milliseconds: a file that is younger is not what was scored. */
+  readonly readAtMs: number;
+}
+
+type How = "copied" | "cut out" | "chosen chains";
+
+/** Characters of a pose's name that a file's name may have; the rank makes it unique. */
+const NAME_CHARS_MAX = 80;
+const UNSAFE = /[^A-Za-z0-9._-]+/g;
+const COPIED_EXTENSION = /\.(pdb|ent|cif|mmcif)(\.gz)?$/i;
+const CUT_EXTENSION = /\.(cif|mmcif)(\.gz)?$/i;
+
+/** Copies `best` into `folder`, which is there and empty. Throws RaysidueError. */
+export async function copyTopPoses(
+  best: readonly RankedPose[],
+  folder: string,
+  sources: TopSources,
+): Promise<void> {
+  const copies = new Map<RankedPose, { readonly copy: string; readonly how: How }>();
+  const width = String(best.at(-1)?.rank ?? 1).length;
+  const nameOf = ({ rank, pose }: RankedPose, extension: string) => {
+    const bare = pose.replace(UNSAFE, "_").slice(0, NAME_CHARS_MAX);
+    return `${String(rank).padStart(width, "0")}_${bare}${extension}`;
+  };
+  const counts = await countPoses(best, sources.namesPath);
+  for (const file of counts.keys()) {
+    const poses = best.filter((pose) => pose.file === file);
+    if (!(await isAsRead(file, sources.readAtMs))) continue;
+    if (counts.get(file) === 1 && COPIED_EXTENSION.test(file)) {
+      const extension = COPIED_EXTENSION.exec(file)![0].toLowerCase();
+      const copy = nameOf(poses[0]!, extension);
+      await copyFile(file, join(folder, copy));
+      await commitTemporary(join(folder, copy), join(folder, copy));
+      copies.set(poses[0]!, { copy, how: "copied" });
+    } else if (!CUT_EXTENSION.test(file)) {
+      const byLine = new Map(poses.map((pose) => [pose.line, pose]));
+      for await (const { line, text } of cutOut(file, byLine)) {
+        const pose = byLine.get(line)!;
+        const copy = nameOf(pose, ".pdb");
+        await writeFileAtomically(join(folder, copy), Buffer.from(text, "latin1"));
+        copies.set(pose, { copy, how: "cut out" });
+      }
+    }
+  }
+  for (const pose of best) {
+    if (copies.has(pose)) continue;
+    const copy = nameOf(pose, ".cif");
+    const { structure } = decodePose(sources.plan.dataOf(pose.item));
+    await writeFileAtomically(join(folder, copy), Buffer.from(mmcifText(structure), "latin1"));
+    copies.set(pose, { copy, how: "chosen chains" });
+  }
+  const table = await TsvWriter.create(join(folder, "poses.tsv"), TOP_COLUMNS);
+  await table.write(
+    best.map((one) => {
+      const { rank, score, pose, file, line } = one;
+      const { copy, how } = copies.get(one)!;
+      return [rank, formatScore(score), pose, copy, how, file, line];
+    }),
+  );
+  await table.close();
+}
+
+/** How many poses each file of `best` has. */
+async function countPoses(
+  best: readonly RankedPose[],
+  namesPath: string,
+): Promise<ReadonlyMap<string, number>> {
+  const counts = new Map(best.map(({ file }) => [file, 0]));
+  for await (const rows of readTsv(namesPath, NAME_COLUMNS)) {
+    for (const [, file = ""] of rows) {
+      const count = counts.get(file);
+      if (count !== undefined) counts.set(file, count + 1);
+    }
+  }
+  return counts;
+}
+
+/** Whether a file is there and has not been written since; standard input is not. */
+async function isAsRead(file: string, readAtMs: number): Promise<boolean> {
+  const found = await stat(file).catch(() => undefined);
+  return found?.isFile() === true && found.mtimeMs < readAtMs;
+}
+
+/** The models that begin at the given lines of a PDB text or quiver archive, as files of one. */
+async function* cutOut(
+  file: string,
+  starts: ReadonlyMap<number, unknown>,
+): AsyncGenerator<{ readonly line: number; readonly text: string }> {
+  const left = new Set(starts.keys());
+  const options = { recursive: false, extensions: [], kind: "structures" };
+  for await (const { bytes } of openInputs([file], options)) {
+    let line = 0;
+    let start = 0;
+    let kept: string[] = [];
+    const finish = () => {
+      const found = { line: start, text: `${kept.join("\n")}\nEND\n` };
+      left.delete(start);
+      kept = [];
+      start = 0;
+      return found;
+    };
+    const reading = { source: file, bytesMax: PDB_LINE_BYTES_MAX };
+    for await (const lines of readTextLines(bytes, reading)) {
+      for (const text of lines) {
+        line++;
+        if (start !== 0 && /^(ENDMDL|END\s*$|MODEL\s|QV_TAG)/.test(text)) yield finish();
+        if (left.has(line)) start = line;
+        if (start !== 0 && !/^(MODEL\s|QV_)/.test(text)) kept.push(text);
+      }
+      if (left.size === 0) return;
+    }
+    if (start !== 0) yield finish();
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * What `raysidue score` leaves behind besides the ranking, as real processes.
+ *
+ * Proves: copies of the best poses are those poses (scored again they are known, and nothing is
+ * computed), under names that no pose's name can turn into a path; the statistics are those of the
+ * scores. Fetches the scoring network once (53 MB); skips aloud where PyPI cannot be reached.
+ */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { TOP_COLUMNS } from "../../src/driver/top-poses.ts";
+import { readIndex, readReport, readScores, readTable } from "../support/outputs.ts";
+import { atomLines, mmcifText, modelsText, moved, regionTable } from "../support/poses.ts";
+import { Sandbox } from "../support/sandbox.ts";
+import { SCORER_ENVIRONMENT as environment, scorerProblem } from "../support/scorer.ts";
+
+const SMALL = ["--heavy", "B", "--antigen", "A", "--embed-model", "none"];
+
+/** The atoms of 5E5M, so far along x: the score differs. */
+const at = (shift: number) =>
+  atomLines("5E5M").map((line) => moved(line, ([x, y, z]) => [x + shift, y, z]));
+
+describe("what score leaves behind", { skip: await scorerProblem() }, () => {
+  test("copies of the best poses are those poses, in every form", async () => {
+    await using sandbox = new Sandbox();
+    const regions = sandbox.write("regions.tsv", regionTable(["5E5M"]));
+    const plain = (shift: number) => `${at(shift).join("\n")}\nEND\n`;
+    sandbox.write("poses/a b.pdb", plain(0));
+    sandbox.write("poses/b.pdb.gz", gzipSync(plain(1)));
+    sandbox.write("poses/c.cif", mmcifText(at(2)));
+    sandbox.write("poses/d.pdb.gz", gzipSync(modelsText([at(3), at(4), at(5)])));
+    const tags = ["../../../out", "/etc/passwd"];
+    const entries = tags.map((tag, i) => `QV_TAG ${tag}\nQV_SCORE ${tag} a=1\n${plain(6 + i)}`);
+    sandbox.write("poses/e.qv", entries.join(""));
+    const args = ["score", sandbox.path("poses"), ...SMALL, "--regions", regions, "-o", "out"];
+    const { stderr } = await sandbox.expect(0, [...args, "--top", "7", "--copy-poses"], {
+      environment,
+    });
+    const out = sandbox.path("out");
+    const ranking = await readScores(out);
+    assert.equal(ranking.length, 8);
+    const top = await readTable(join(out, "top", "poses.tsv"), TOP_COLUMNS);
+    assert.deepEqual(
+      top.map(({ rank, pose, score }) => [rank, pose, score]),
+      ranking.slice(0, 7).map(({ rank, pose, score }) => [rank, pose, score]),
+    );
+    assert.match(stderr, new RegExp(`1\\. \\d\\.\\d+ "${top[0]!.pose}"`));
+    const copies = top.map(({ copy }) => copy);
+    assert.deepEqual(readdirSync(join(out, "top")).sort(), [...copies, "poses.tsv"].sort());
+    for (const { copy, how, file, pose } of top) {
+      assert.match(copy, /^\d_[A-Za-z0-9._-]*\.(pdb|pdb\.gz|cif)$/);
+      const isAlone = /[abc]\.(pdb|pdb\.gz|cif)$/.test(file);
+      assert.equal(how, isAlone ? "copied" : "cut out", pose);
+      if (!isAlone) continue;
+      assert.deepEqual(readFileSync(join(out, "top", copy)), readFileSync(file));
+    }
+
+    // Scored again, every copy is known: it is the same pose to the last bit.
+    const again = ["score", join(out, "top"), ...SMALL, "--regions", regions, "-o", "again"];
+    await sandbox.expect(0, again, { environment });
+    const { counts } = readReport(sandbox.path("again"));
+    assert.deepEqual([counts.records, counts.computed], [7, 0]);
+    const rescored = await readScores(sandbox.path("again"));
+    assert.deepEqual(
+      rescored.map(({ score }) => score),
+      top.map(({ score }) => score),
+    );
+
+    // Residues, not bytes; the statistics are those of the table.
+    for (const { length } of await readIndex(out)) assert.equal(length, "228");
+    const { statistics } = readReport(out);
+    const scores = ranking.map(({ score }) => Number(score));
+    const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length;
+    assert.ok(Math.abs(statistics!.mean - mean) < 1e-6);
+    assert.ok(Math.abs(statistics!.max - scores[0]!) < 1e-6);
+    assert.equal(statistics!.high + statistics!.medium + statistics!.low, 8);
+    assert.equal(statistics!.flagged.off_centre, 8);
+    assert.match(stderr, /scores: mean 0\.\d+, median/);
+    for (const row of ranking) {
+      assert.equal(row.HL_contact_flag, "not_applicable");
+      assert.match(row.vdw_clash_flag, /^(ok|potential_clash)$/);
+      assert.match(row.notes, /off_centre \d+\.\d A; embedding none$/);
+    }
+
+    // The same command without copies leaves none.
+    await sandbox.expect(0, args, { environment });
+    assert.ok(!existsSync(join(out, "top")));
+  });
+
+  test("of standard input, what was scored is copied", async () => {
+    await using sandbox = new Sandbox();
+    const regions = sandbox.write("regions.tsv", regionTable(["5E5M"]));
+    const args = ["score", "-", ...SMALL, "--regions", regions, "-o", "out", "--copy-poses"];
+    await sandbox.expect(0, args, { environment, input: `${at(0).join("\n")}\nEND\n` });
+    const [copied] = await readTable(join(sandbox.path("out"), "top", "poses.tsv"), TOP_COLUMNS);
+    assert.equal(copied!.how, "chosen chains");
+    const file = join(sandbox.path("out"), "top", copied!.copy);
+    const again = ["score", file, ...SMALL, "--regions", regions, "-o", "again"];
+    await sandbox.expect(0, again, { environment });
+    assert.equal(readReport(sandbox.path("again")).counts.computed, 0);
+  });
+});
