@@ -61,6 +61,8 @@ export interface Registration {
   readonly protocol: number;
   readonly version: string;
   readonly bulkAddress: string;
+  /** Until its walltime ends; 0 where it has none. */
+  readonly endsInMs: number;
 }
 
 export interface BatchProgress {

@@ -98,7 +98,9 @@ export class SchedulerShell {
     const { heartbeatMs, lostAfterMs } = this.#options;
     const epoch = epochOf(this.#core, id);
     send({ type: "registered", epoch, heartbeatMs, lostAfterMs });
-    this.#step({ type: "workerJoined", worker: id });
+    const { endsInMs } = registration;
+    const joined = { type: "workerJoined", worker: id } as const;
+    this.#step(endsInMs > 0 ? { ...joined, endsAt: now + endsInMs } : joined);
     for (const run of this.#books.runs.values()) send({ type: "openRun", ...run.spec });
     this.#options.log.info({ worker: registration.workerId, host: registration.host }, "joined");
     return id;

@@ -46,6 +46,8 @@ export interface WorkerOptions extends DeviceOptions {
   readonly spoolFolder: string;
   /** Without a scheduler for this long, the daemon ends. */
   readonly graceMs: number;
+  /** When this node is taken away (`performance.now()`), if that is known: it drains before. */
+  readonly endsAt?: number | undefined;
   readonly version: string;
   readonly log: Log;
 }
@@ -165,6 +167,12 @@ export class WorkerDaemon {
     return new RaysidueError("unavailable", `${text}; start one or check the address`);
   }
 
+  /** Until the walltime ends; 0 where there is none. */
+  #endsInMs(): number {
+    const { endsAt } = this.#options;
+    return endsAt === undefined ? 0 : Math.max(1, Math.round(endsAt - performance.now()));
+  }
+
   /** One connection's life. Returns whether the scheduler had taken this worker. */
   async #attach(): Promise<boolean> {
     let isRegistered = false;
@@ -178,6 +186,7 @@ export class WorkerDaemon {
       protocol: PROTOCOL,
       version: this.#options.version,
       bulkAddress: this.#bulk.address,
+      endsInMs: this.#endsInMs(),
     });
     try {
       for await (const order of stream.messages()) {

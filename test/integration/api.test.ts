@@ -372,6 +372,7 @@ test("an item that was given up fails for its equals too, however late they come
     protocol: PROTOCOL,
     version: "test",
     bulkAddress: "",
+    endsInMs: 0,
   });
   const working = (async () => {
     for await (const order of stream.messages()) obey(order);

@@ -36,7 +36,7 @@ describe("a silent network", () => {
     const { port } = wire.address() as AddressInfo;
     const connection = new SchedulerConnection(`127.0.0.1:${port}`, TOKEN, { silenceMs: 200 });
     const stream = connection.work();
-    const register = { workerId: "w", host: "h", pid: 1, protocol: 1, version: "1" };
+    const register = { workerId: "w", host: "h", pid: 1, protocol: 1, version: "1", endsInMs: 0 };
     stream.send({ type: "register", bulkAddress: "", ...register });
     try {
       for await (const order of stream.messages()) {

@@ -4,9 +4,10 @@
  * Owns: the order in which devices are served (idle before busy, fast before slow) and runs on each
  * (fairness.ts). Invariant: work leaves the queue only into a lease.
  */
-import { cutBatch, measureBatch } from "./batch-cutting.ts";
+import { cutBatch, measureBatch, secondsUntilEnd } from "./batch-cutting.ts";
+import { isKnown, predictSeconds } from "./cost-model.ts";
 import { servingsByTurn } from "./fairness.ts";
-import { openLease } from "./lease.ts";
+import { backlogSeconds, openLease } from "./lease.ts";
 import {
   type Core,
   type DeviceState,
@@ -90,6 +91,7 @@ function serveGroup(core: Core, serving: Serving, now: number): boolean {
     if (device.running !== undefined && isTrial(run, group.tasks)) continue;
     const tasks = stillOpen(group, serving);
     if (tasks.some((task) => run.tasks.costs[task]! > serving.costMax)) continue;
+    if (!endsInTime(serving, tasks, now)) continue;
     run.groups.splice(index, 1);
     if (tasks.length === 0) {
       index -= 1;
@@ -99,6 +101,19 @@ function serveGroup(core: Core, serving: Serving, now: number): boolean {
     return true;
   }
   return false;
+}
+
+/** Whether a copy or a retry can be done before the walltime of the device's worker ends. */
+function endsInTime({ device, model, run }: Serving, tasks: Uint32Array, now: number): boolean {
+  const left = secondsUntilEnd(device.worker, now) - (backlogSeconds(device, now) ?? 0);
+  if (left === Number.POSITIVE_INFINITY || !isKnown(model)) return left > 0;
+  let [cost, square] = [0, 0];
+  for (const task of tasks) {
+    const c = run.tasks.costs[task]!;
+    cost += c;
+    square += c * c;
+  }
+  return predictSeconds(model, cost, square) <= left;
 }
 
 /** A task that two failed on runs with nothing behind it: if it fails again, it is to blame. */

@@ -3,7 +3,7 @@
  *
  * Owns: batch lengths. A batch lasts a share of what is left once the device has done what it
  * holds, between a few overheads and a maximum; unknown devices start small, and no batch is far
- * larger than what the device has shown to do. Longest first, except what would take this device
+ * larger than what the device has shown to do. None lasts beyond the walltime of its worker. Longest first, except what would take this device
  * past the end while a faster one does it in time.
  */
 import { BUCKET_COUNT, bucketFloor, bucketOf } from "./buckets.ts";
@@ -12,7 +12,7 @@ import { isShared } from "./fairness.ts";
 import { horizonSeconds, largestTakenAt } from "./horizon.ts";
 import { backlogSeconds } from "./lease.ts";
 import { trustSeconds } from "./reliability.ts";
-import type { Core, LeaseReason, Serving } from "./state.ts";
+import type { Core, LeaseReason, Serving, WorkerState } from "./state.ts";
 
 /** What a batch may be. */
 export interface Measure {
@@ -28,6 +28,10 @@ const OVERHEADS_MIN = 3;
 const SECONDS_MIN = 0.005;
 /** A batch may cost so many times the largest that the device has done. */
 const GROWTH = 4;
+/** Rows must be on disk and reported when a worker's walltime ends. */
+const REPORT_SECONDS = 1;
+/** A device of unknown speed gets nothing in the last moments of its walltime. */
+const PROBE_SECONDS = 5;
 /** A task may go to a device that needs this many times the fastest one's time, late or not. */
 const SLOWER_MAX = 2;
 
@@ -36,7 +40,9 @@ export function measureBatch(core: Core, serving: Serving, now: number): Measure
   const { device, run, model } = serving;
   const { options } = core;
   const isWaiting = device.running !== undefined;
+  const untilEnd = secondsUntilEnd(device.worker, now);
   if (!isKnown(model)) {
+    if (untilEnd < PROBE_SECONDS) return undefined;
     return {
       seconds: Number.POSITIVE_INFINITY,
       cost: options.probeCost,
@@ -50,19 +56,28 @@ export function measureBatch(core: Core, serving: Serving, now: number): Measure
   const horizon = horizonSeconds(core, run)!;
   const room = Math.max(horizon - backlog, 0);
   const least = Math.max(OVERHEADS_MIN * model.overhead, SECONDS_MIN);
+  const left = untilEnd - backlog;
+  if (left < least) return undefined;
   // Soon out of work: let who is free first have the rest. While input comes in, nobody knows.
   if (isWaiting && room < least && run.isInputEnded) return undefined;
   const most = Math.min(
     isShared(core) ? options.sharedBatchSecondsMax : options.batchSecondsMax,
     trustSeconds(core, device.worker, { overhead: model.overhead, now }),
+    left,
   );
   const seconds = Math.min(Math.max(options.horizonShare * room, least), Math.max(most, least));
   return {
     seconds,
     cost: Math.min(GROWTH * model.costSeenMax, options.leaseCostMax),
-    taskCostMax: Math.min(serving.costMax, taskCostMax(serving, room)),
+    taskCostMax: Math.min(serving.costMax, taskCostMax(serving, room), costWithin(model, left)),
     reason: options.horizonShare * room < most ? "tail" : "longest first",
   };
+}
+
+/** Until the worker's walltime ends, results reported; infinite where it has none. */
+export function secondsUntilEnd({ endsAt }: WorkerState, now: number): number {
+  if (endsAt === undefined) return Number.POSITIVE_INFINITY;
+  return (endsAt - now) / 1000 - REPORT_SECONDS;
 }
 
 /** The largest task that this device may take: one that it ends in time, or that is left to it. */

@@ -17,7 +17,8 @@ export type LeaseId = number & { readonly brand: "LeaseId" };
 export type Task = number;
 
 export type Event =
-  | { readonly type: "workerJoined"; readonly worker: WorkerId }
+  /** `endsAt`: its walltime ends then, if it has one. */
+  | { readonly type: "workerJoined"; readonly worker: WorkerId; readonly endsAt?: number }
   | { readonly type: "workerHeard"; readonly worker: WorkerId }
   /** The connection broke, or the shell knows it is gone. Its leases are requeued at once. */
   | { readonly type: "workerLost"; readonly worker: WorkerId; readonly reason: string }

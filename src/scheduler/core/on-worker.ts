@@ -18,7 +18,11 @@ import {
   type WorkerState,
 } from "./state.ts";
 
-export function onWorkerJoined(core: Core, id: WorkerId, now: number): void {
+export function onWorkerJoined(
+  core: Core,
+  id: WorkerId,
+  { endsAt, now }: { readonly endsAt: number | undefined; readonly now: number },
+): void {
   if (core.workers.has(id)) return;
   core.workers.set(id, {
     id,
@@ -27,7 +31,7 @@ export function onWorkerJoined(core: Core, id: WorkerId, now: number): void {
     joinedAt: now,
     heardAt: now,
     isDraining: false,
-    endsAt: undefined,
+    endsAt,
     refusals: new Map(),
   });
 }
@@ -88,7 +92,7 @@ export function onWorkerDraining(
 ): void {
   const worker = core.workers.get(id);
   if (worker === undefined) return;
-  worker.endsAt = endsAt;
+  worker.endsAt = endsAt ?? worker.endsAt;
   if (worker.isDraining) return;
   worker.isDraining = true;
   for (const device of worker.devices) {

@@ -34,8 +34,12 @@ class Bench {
     this.tell({ type: "inputEnded", run });
   }
 
-  join(worker: number, { run = RUN, costMax = 1e6, devices = 1 } = {}): void {
-    this.tell({ type: "workerJoined", worker: worker as WorkerId });
+  join(
+    worker: number,
+    { run = RUN, costMax = 1e6, devices = 1, endsAt = Number.POSITIVE_INFINITY } = {},
+  ): void {
+    const joined = { type: "workerJoined", worker: worker as WorkerId } as const;
+    this.tell(endsAt === Number.POSITIVE_INFINITY ? joined : { ...joined, endsAt });
     for (let index = 0; index < devices; index++) {
       const device = (worker * 100 + index) as DeviceId;
       this.tell({ type: "engineReady", worker: worker as WorkerId, device, run, costMax });
@@ -408,4 +412,23 @@ test("an empty run ends as soon as its input does", () => {
   const bench = new Bench();
   bench.open([]);
   assert.equal(bench.all("endRun")[0]?.outcome.type, "done");
+});
+
+test("no batch lasts beyond its worker's walltime, and another worker has the rest", () => {
+  const bench = new Bench();
+  // 60 s of work at 0.1 ms a token, in tasks of a second.
+  bench.open(Array(60).fill(10_000));
+  const endsAt = 20_000;
+  bench.join(1, { endsAt });
+  for (let lease = bench.pending()[0]; lease !== undefined; lease = bench.pending()[0]) {
+    bench.finish(lease);
+    assert.ok(bench.now <= endsAt, `a batch ended ${bench.now - endsAt} ms after the walltime`);
+  }
+  const done = bench.committed().length;
+  assert.ok(done >= 15 && done < 20, `${done} tasks before the walltime's end`);
+  bench.join(2);
+  for (let lease = bench.pending()[0]; lease !== undefined; lease = bench.pending()[0]) {
+    bench.finish(lease);
+  }
+  assert.equal(new Set(bench.committed()).size, 60);
 });

@@ -55,7 +55,7 @@ function hear(core: Core, id: WorkerId, now: number): void {
 function dispatch(core: Core, event: Event, now: number): void {
   switch (event.type) {
     case "workerJoined":
-      return onWorkerJoined(core, event.worker, now);
+      return onWorkerJoined(core, event.worker, { endsAt: event.endsAt, now });
     case "workerHeard":
       return;
     case "workerLost":

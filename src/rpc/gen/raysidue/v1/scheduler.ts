@@ -53,6 +53,8 @@ export interface Register {
   version: string;
   /** HOST:PORT of its Worker service */
   bulkAddress: string;
+  /** its walltime ends then and it will be gone; 0: not known */
+  endsInMs: number;
 }
 
 export interface Heartbeat {
@@ -419,7 +421,7 @@ export const WorkerReport: MessageFns<WorkerReport> = {
 };
 
 function createBaseRegister(): Register {
-  return { workerId: "", host: "", pid: 0, protocol: 0, version: "", bulkAddress: "" };
+  return { workerId: "", host: "", pid: 0, protocol: 0, version: "", bulkAddress: "", endsInMs: 0 };
 }
 
 export const Register: MessageFns<Register> = {
@@ -441,6 +443,9 @@ export const Register: MessageFns<Register> = {
     }
     if (message.bulkAddress !== "") {
       writer.uint32(50).string(message.bulkAddress);
+    }
+    if (message.endsInMs !== 0) {
+      writer.uint32(56).uint64(message.endsInMs);
     }
     return writer;
   },
@@ -504,6 +509,14 @@ export const Register: MessageFns<Register> = {
             }
 
             message.bulkAddress = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.endsInMs = longToNumber(reader.uint64());
             continue;
           }
         }
