@@ -33,6 +33,7 @@ stream.send({
   protocol: PROTOCOL,
   version: VERSION,
   bulkAddress: "",
+  endsInMs: 0,
 });
 const heartbeat = setInterval(() => stream.send({ type: "heartbeat" }), 1000);
 
