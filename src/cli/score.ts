@@ -50,6 +50,7 @@ function defineScore(program: Command) {
     )
     .option("--top <n>", "show the n best poses (with --copy-poses: 10)", parseCount(1))
     .option("--copy-poses", "copy the best poses into top/ of the output folder")
+    .option("--keep-graphs", "write the graphs into graphs/, as HDF5 in the original's layout")
     .option("-r, --recursive", "search folders below folders too")
     .option("--address <url>", "of a scheduler or a Ray cluster (default: this machine)")
     .option(
@@ -107,6 +108,7 @@ async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
       parameters,
       model: flags.model,
       top: flags.top ?? (flags.copyPoses ? TOP_COPIED : 0),
+      keepsGraphs: flags.keepGraphs === true,
       copiesTop: flags.copyPoses === true,
       isRecursive: flags.recursive === true,
       isOffline: flags.offline === true,

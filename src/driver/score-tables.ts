@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { ensureFolder } from "../base/files.ts";
 import { writeParquetRows } from "../formats/parquet-rows.ts";
 import { TsvWriter } from "../formats/tsv.ts";
-import { decodeScore, type ScoreParameters } from "../kind/score.ts";
+import { type ScoreParameters, splitRow } from "../kind/score.ts";
+import { GraphFiles } from "./graph-files.ts";
 import type { OutputFolder } from "./output-folder.ts";
 import type { ResultRow, ResultTables } from "./result-output.ts";
 import { RowSpool } from "./row-spool.ts";
@@ -23,7 +24,7 @@ const PART_ROWS = 1 << 17;
 export interface ScoreTableOptions {
   /** No more rows than that are going to be written. */
   readonly rowsMax: number;
-  readonly centre: ScoreParameters["centre"];
+  readonly parameters: ScoreParameters;
   /** What is noted of every pose. */
   readonly note: string | undefined;
   /** How many of the best are remembered. */
@@ -39,6 +40,7 @@ export class ScoreTables implements ResultTables {
   readonly #spool: RowSpool;
   readonly #scores: Float32Array;
   readonly #flagged = new Map<string, number>();
+  #graphs: GraphFiles | undefined;
   #best: readonly RankedPose[] = [];
   #count = 0;
 
@@ -51,17 +53,21 @@ export class ScoreTables implements ResultTables {
       ["scores.tsv", true],
       ["scores", true],
       ["top", options.copyTop !== undefined],
+      ["graphs", options.parameters.graph !== undefined],
     ]);
   }
 
   async write(rows: readonly ResultRow[]): Promise<undefined> {
+    const { parameters, note } = this.#options;
     for (const { id, row, item, file, line, payload } of rows) {
-      const result = decodeScore(payload);
-      const { pairing, clash, notes, flags } = showScore(result, this.#options);
+      const { score: result, graph } = splitRow(payload, parameters);
+      const { centre } = parameters;
+      const { pairing, clash, notes, flags } = showScore(result, { centre, note });
       for (const flag of flags) this.#flagged.set(flag, (this.#flagged.get(flag) ?? 0) + 1);
       assert(this.#count < this.#scores.length, "more rows than were planned");
       this.#scores[this.#count++] = result.score;
       this.#spool.append([id, pairing, clash, notes, String(row), String(item), file, line]);
+      if (graph !== undefined) await (await this.#graphFiles()).write(id, row, graph);
     }
   }
 
@@ -70,6 +76,7 @@ export class ScoreTables implements ResultTables {
     const { top, copyTop } = this.#options;
     try {
       await this.#writeRanking(order);
+      if (this.#options.parameters.graph !== undefined) await (await this.#graphFiles()).close();
       this.#best = Array.from(order.subarray(0, top), (place, i) => this.#rankedPose(place, i + 1));
       const folder = join(this.#folder, "top");
       if (copyTop !== undefined) await ensureFolder(folder);
@@ -81,6 +88,15 @@ export class ScoreTables implements ResultTables {
 
   async abort(): Promise<void> {
     this.#spool.close();
+    await this.#graphs?.abort();
+  }
+
+  async #graphFiles(): Promise<GraphFiles> {
+    if (this.#graphs !== undefined) return this.#graphs;
+    const folder = join(this.#folder, "graphs");
+    await ensureFolder(folder);
+    this.#graphs = await GraphFiles.create(folder);
+    return this.#graphs;
   }
 
   /** Of all rows; undefined where there is none. */

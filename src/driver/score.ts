@@ -56,6 +56,8 @@ export interface ScoreOptions extends Omit<JobOptions, "inputs" | "onInvalid"> {
   readonly top?: number;
   /** Copies them into `top/` of the output folder. */
   readonly copiesTop?: boolean;
+  /** Writes the graphs that were scored into `graphs/`, as HDF5. */
+  readonly keepsGraphs?: boolean;
   readonly observer?: ScoreObserver;
 }
 
@@ -87,11 +89,13 @@ export async function score(session: Session, options: ScoreOptions): Promise<Sc
           ...(signal && { signal }),
         });
   const sources = { embedding: scalars.name, regions: regions.name };
-  const parameters = resolveScore(options.parameters ?? {}, sources);
+  const known = resolveScore(options.parameters ?? {}, sources);
+  const parameters = options.keepsGraphs ? ({ ...known, graph: "kept" } as const) : known;
   await using folder = await OutputFolder.open(options.outputFolder, {
     kind: "score",
     model: scorer.fingerprint,
-    parameters: canonicalScoreJson(parameters),
+    // Graphs may be asked for, or not, in the folder of the same scores.
+    parameters: canonicalScoreJson(known),
     chains: JSON.stringify(options.chains),
   });
   session.provide(scorer);
@@ -222,7 +226,7 @@ class ScoreJob {
     const { top, copiesTop } = this.#options;
     return new ScoreTables(folder, {
       rowsMax: sources.plan.rowCount,
-      centre: parameters.centre,
+      parameters,
       note: scalars.caveat?.note,
       top: top ?? 0,
       ...(copiesTop && { copyTop: (best, to) => copyTopPoses(best, to, sources) }),

@@ -79,6 +79,36 @@ function failure(doing: string): RaysidueError {
   return new RaysidueError("internal", `${doing}: HDF5: ${reasonOf(complaint)}`);
 }
 
+/** Numbers, or ASCII texts of at most `size` characters each. */
+export type Hdf5Data =
+  | Float32Array
+  | Float64Array
+  | Int32Array
+  | BigInt64Array
+  | { readonly texts: readonly string[]; readonly size: number };
+
+/** What the library must know of bytes, and the bytes. */
+function rawOf(data: Hdf5Data): { type: number; size: number; cset?: number; bytes: Uint8Array } {
+  const { H5T_FLOAT, H5T_INTEGER, H5T_STRING } = Module.H5T_class_t;
+  if ("texts" in data) {
+    const { texts, size } = data;
+    const bytes = Buffer.alloc(texts.length * size);
+    texts.forEach((text, i) => {
+      bytes.write(text, i * size, size, "latin1");
+    });
+    return { type: H5T_STRING.value, size, cset: 0, bytes };
+  }
+  const isFloat = data instanceof Float32Array || data instanceof Float64Array;
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const type = isFloat ? H5T_FLOAT.value : H5T_INTEGER.value;
+  return { type, size: data.BYTES_PER_ELEMENT, bytes };
+}
+
+function layoutOf(shape: readonly number[]) {
+  const dims = shape.map(BigInt);
+  return { shape: dims, maxshape: dims, chunks: null, littleEndian: true, signed: true };
+}
+
 /** A file being written; `doing` ("cannot write PATH") opens the errors' text. */
 export class Hdf5Output {
   readonly #file: File;
@@ -104,33 +134,30 @@ export class Hdf5Output {
     call(this.#doing, () => Module.create_group(this.#file.file_id, `/${name}`, true));
   }
 
-  /** A float32 dataset at an absolute path whose names are escaped, with one text attribute. */
-  write(path: string, shape: readonly number[], data: Float32Array, originalId: string): void {
+  /** A dataset at an absolute path whose names are escaped. */
+  write(path: string, shape: readonly number[], data: Hdf5Data): void {
     call(this.#doing, () => {
-      this.#reserve(data.byteLength);
-      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      const { bytes, ...type } = rawOf(data);
+      this.#reserve(bytes.length);
       Module.HEAPU8.set(bytes, this.#buffer);
-      const dims = shape.map(BigInt);
-      const layout = {
-        shape: dims,
-        maxshape: dims,
-        chunks: null,
-        littleEndian: true,
-        signed: false,
-      };
-      const float = Module.H5T_class_t.H5T_FLOAT.value;
-      const type = { type: float, size: 4, vlen: false, total_size: data.length };
-      const file = this.#file.file_id;
-      Module.create_dataset(file, path, BigInt(this.#buffer), {
-        ...layout,
+      Module.create_dataset(this.#file.file_id, path, BigInt(this.#buffer), {
+        ...layoutOf(shape),
         ...type,
+        vlen: false,
+        total_size: shape.reduce((product, dim) => product * dim, 1),
         // Read by the library, missing in its types: no filter.
         ...{ compression: 0, compression_opts: [], track_order: false },
       });
-      const text = Module.H5T_class_t.H5T_STRING.value;
-      Module.create_vlen_str_attribute(file, path, "original_id", [originalId], {
-        ...layout,
-        ...{ type: text, size: 4, vlen: true, cset: 1, total_size: 1, shape: [], maxshape: [] },
+    });
+  }
+
+  /** A text attribute of a dataset or group. */
+  setText(path: string, name: string, value: string): void {
+    const type = Module.H5T_class_t.H5T_STRING.value;
+    call(this.#doing, () => {
+      Module.create_vlen_str_attribute(this.#file.file_id, path, name, [value], {
+        ...layoutOf([]),
+        ...{ type, size: 4, vlen: true, cset: 1, total_size: 1 },
       });
     });
   }

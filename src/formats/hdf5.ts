@@ -128,7 +128,8 @@ class NamedDatasets {
 
   write(path: string, shape: readonly number[], data: VectorData, id: string): void {
     const floats = data instanceof Float32Array ? data : fromFloat16(data);
-    this.#output.write(path, shape, floats, id);
+    this.#output.write(path, shape, floats);
+    this.#output.setText(path, "original_id", id);
   }
 
   async close(): Promise<void> {

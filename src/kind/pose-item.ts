@@ -10,6 +10,7 @@
  */
 import { z } from "zod";
 import { RaysidueError } from "../base/errors.ts";
+import { ColumnReader } from "../formats/column-reader.ts";
 import {
   ATOMS_MAX,
   type Structure,
@@ -126,7 +127,7 @@ function checkedSize(atomCount: number): number {
 
 /** Reads what `encodePose` wrote. Throws RaysidueError "bad-input" for anything else. */
 export function decodePose(item: Uint8Array): Pose {
-  const reader = new ColumnReader(item);
+  const reader = new ColumnReader(item, () => broken());
   const header = readHeader(reader);
   const residueCount = header.chains.reduce((sum, [, residues]) => sum + residues, 0);
   const names = reader.take(Uint16Array, residueCount);
@@ -199,31 +200,4 @@ function entry<T>(values: readonly T[], at: number): T {
 function broken(cause?: unknown): RaysidueError {
   const said = "an item is no pose; do driver and worker have one version?";
   return new RaysidueError("bad-input", said, { cause });
-}
-
-interface ArrayType<T> {
-  readonly BYTES_PER_ELEMENT: number;
-  new (buffer: ArrayBuffer): T;
-}
-
-/** Takes typed columns off a run of bytes, copying them: nothing is aligned there. */
-class ColumnReader {
-  readonly #bytes: Uint8Array;
-  #at = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-
-  take<T>(type: ArrayType<T>, length: number): T {
-    const end = this.#at + length * type.BYTES_PER_ELEMENT;
-    if (end > this.#bytes.length) throw broken();
-    const copy = Uint8Array.from(this.#bytes.subarray(this.#at, end));
-    this.#at = end;
-    return new type(copy.buffer);
-  }
-
-  end(): void {
-    if (this.#at !== this.#bytes.length) throw broken();
-  }
 }

@@ -28,6 +28,8 @@ const CANONICAL = z.strictObject({
   centre: z.enum(["file", "com"]),
   /** What made the residues' scalars: "none", or model and fingerprint. */
   embedding: z.string(),
+  /** Rows hold the graph too; absent from runs that keep none. */
+  graph: z.literal("kept").optional(),
   radii: z.enum(["original", "consistent"]),
   /** What made the region labels, with its version. */
   regions: z.string(),
@@ -48,8 +50,8 @@ export function resolveScore(
 
 /** The parameters as they enter content keys: JSON with sorted keys. */
 export function canonicalScoreJson(parameters: ScoreParameters): string {
-  const { align, centre, embedding, radii, regions } = parameters;
-  return JSON.stringify({ align, centre, embedding, radii, regions });
+  const { align, centre, embedding, graph, radii, regions } = parameters;
+  return JSON.stringify({ align, centre, embedding, ...(graph && { graph }), radii, regions });
 }
 
 /** Reads what `canonicalScoreJson` wrote. Throws RaysidueError "bad-input". */
@@ -196,4 +198,19 @@ export function decodeScore(payload: Uint8Array): PoseScore {
     const said = "a row of score is malformed; verify the cache with `raysidue cache verify`";
     throw new RaysidueError("bad-input", said, { cause: thrown });
   }
+}
+
+/** The bytes of a row that holds the graph too: size of the score's u32 | score | graph. */
+export function joinRow(score: Uint8Array, graph: Uint8Array): Uint8Array {
+  return Buffer.concat([new Uint8Array(Uint32Array.of(score.length).buffer), score, graph]);
+}
+
+/** The parts of a row of a run with these parameters; without graphs, all of it is the score's. */
+export function splitRow(
+  payload: Uint8Array,
+  { graph }: Pick<ScoreParameters, "graph">,
+): { readonly score: PoseScore; readonly graph: Uint8Array | undefined } {
+  if (graph === undefined) return { score: decodeScore(payload), graph: undefined };
+  const size = payload.length < 4 ? 0 : Buffer.from(payload.subarray(0, 4)).readUInt32LE();
+  return { score: decodeScore(payload.subarray(4, 4 + size)), graph: payload.subarray(4 + size) };
 }

@@ -2,17 +2,28 @@
  * What `raysidue score` leaves behind besides the ranking, as real processes.
  *
  * Proves: copies of the best poses are those poses (scored again they are known, and nothing is
- * computed), under names that no pose's name can turn into a path; the statistics are those of the
- * scores. Fetches the scoring network once (53 MB); skips aloud where PyPI cannot be reached.
+ * computed), under names that no pose's name can turn into a path; graphs are the original's, number
+ * for number; the statistics are those of the scores. Fetches the scoring network once (53 MB); skips aloud where PyPI cannot be reached.
  */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
+import { type Dataset, File, type Group, ready } from "h5wasm/node";
+import { GRAPH_COLUMNS } from "../../src/driver/graph-files.ts";
 import { TOP_COLUMNS } from "../../src/driver/top-poses.ts";
 import { readIndex, readReport, readScores, readTable } from "../support/outputs.ts";
-import { atomLines, mmcifText, modelsText, moved, regionTable } from "../support/poses.ts";
+import {
+  atomLines,
+  mmcifText,
+  modelsText,
+  moved,
+  poseFile,
+  regionTable,
+  scalarTable,
+  truthOf,
+} from "../support/poses.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { SCORER_ENVIRONMENT as environment, scorerProblem } from "../support/scorer.ts";
 
@@ -87,6 +98,76 @@ describe("what score leaves behind", { skip: await scorerProblem() }, () => {
     // The same command without copies leaves none.
     await sandbox.expect(0, args, { environment });
     assert.ok(!existsSync(join(out, "top")));
+  });
+
+  test("graphs in the original's layout, number for number", async () => {
+    await using sandbox = new Sandbox();
+    const regions = sandbox.write("regions.tsv", regionTable(["5E5M"]));
+    const scalars = sandbox.write("scalars.tsv", scalarTable(["5E5M"]));
+    const file = poseFile("5E5M.pdb.gz");
+    const other = sandbox.write("5E5M.pdb", `${at(0).join("\n")}\nEND\n`);
+    const chains = ["--heavy", "B", "--antigen", "A", "--compat"];
+    const args = ["score", file, other, ...chains, "--regions", regions, "--scalars", scalars];
+    const kept = [...args, "-o", "out", "--keep-graphs"];
+    await sandbox.expect(0, kept, { environment });
+    const folder = join(sandbox.path("out"), "graphs");
+    assert.deepEqual(
+      (await readTable(join(folder, "graphs.tsv"), GRAPH_COLUMNS)).map(({ group }) => group),
+      ["5E5M", "5E5M%~2"],
+    );
+    const truth = truthOf("5E5M");
+    for (const { score } of await readScores(sandbox.path("out"))) {
+      assert.ok(Math.abs(Number(score) - truth.output.dockq) <= 1e-5);
+    }
+    await ready;
+    const hdf5 = new File(join(folder, "part-00000.h5"), "r");
+    const group = hdf5.get("5E5M") as Group;
+    const dataset = (path: string) => group.get(path) as Dataset;
+    const values = (path: string) => Array.from(dataset(path).value as ArrayLike<number>, Number);
+    assert.deepEqual(
+      dataset("nodes").value,
+      truth.nodes.flatMap((row) => row.slice(0, 5).map(String)),
+    );
+    assert.deepEqual(dataset("nodes").shape, [truth.nodes.length, 5]);
+    assert.deepEqual(
+      values("node_data/pos"),
+      truth.nodes.flatMap((row) => row.slice(5, 8).map(Number)),
+    );
+    assert.deepEqual(
+      values("node_data/embedding"),
+      truth.nodes.map((row) => row[14]),
+    );
+    const oneHot = truth.nodes.flatMap((row) =>
+      Array.from({ length: 9 }, (_, i) => +(i === row[12])),
+    );
+    assert.deepEqual(values("node_data/region"), oneHot);
+    for (const [prefix, edges] of [
+      ["", truth.interface_edges],
+      ["internal_", truth.internal_edges],
+    ] as const) {
+      assert.deepEqual(dataset(`${prefix}edges`).shape, [edges.length, 2, 5]);
+      assert.deepEqual(
+        values(`${prefix}edge_index`),
+        edges.flatMap((edge) => edge.slice(0, 2)),
+      );
+      const columns = ["dist", "elec", "vdw", "covalent", "voro_area"];
+      columns.forEach((name, i) => {
+        values(`${prefix}edge_data/${name}`).forEach((value, edge) => {
+          const wanted = edges[edge]![2 + i]!;
+          assert.ok(Math.abs(value - wanted) <= 1e-4 * Math.max(1, Math.abs(wanted)), name);
+        });
+      });
+    }
+    assert.deepEqual(values("clustering/mcl/depth_0"), truth.clusters.depth_0);
+    assert.deepEqual(values("clustering/mcl/depth_1"), truth.clusters.depth_1);
+    assert.deepEqual((group.get("score") as Group).keys(), []);
+    hdf5.close();
+
+    // Known with their graphs; in the same folder the same scores may go without.
+    await sandbox.expect(0, kept, { environment });
+    assert.equal(readReport(sandbox.path("out")).counts.computed, 0);
+    await sandbox.expect(0, [...args, "-o", "out"], { environment });
+    assert.ok(!existsSync(folder));
   });
 
   test("of standard input, what was scored is copied", async () => {

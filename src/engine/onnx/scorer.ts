@@ -7,11 +7,12 @@
  * network (egnn.ts).
  */
 import { messageOf, RaysidueError } from "../../base/errors.ts";
+import { encodeGraph, graphColumns } from "../../kind/graph-row.ts";
 import { decodePose, NAMELESS } from "../../kind/pose-item.ts";
 import {
   encodeScore,
   graphOptionsOf,
-  type PoseScore,
+  joinRow,
   parseScoreParameters,
   poseCost,
   type ScoreParameters,
@@ -76,7 +77,7 @@ class PoseScorer implements RowEngine {
       try {
         const { row, atomCount } = await this.#score(item);
         tokens += poseCost(atomCount);
-        rows.push(encodeScore(row));
+        rows.push(row);
       } catch (thrown) {
         if (!(thrown instanceof RaysidueError) || thrown.code !== "bad-input") throw thrown;
         failures.push({ index, reason: reasonOf(thrown), retryable: false });
@@ -93,7 +94,7 @@ class PoseScorer implements RowEngine {
     };
   }
 
-  async #score(item: Uint8Array): Promise<{ row: PoseScore; atomCount: number }> {
+  async #score(item: Uint8Array): Promise<{ row: Uint8Array; atomCount: number }> {
     const { pose, annotations } = undressPose(item);
     if (annotations.problem !== "") throw new RaysidueError("bad-input", annotations.problem);
     const { structure, choice } = decodePose(pose);
@@ -108,7 +109,7 @@ class PoseScorer implements RowEngine {
       throw new RaysidueError("bad-input", `${complex.where}: the network's score is no number`);
     }
     const notes = notesOf(structure).map(({ code, count, first }) => `${code} ${count} (${first})`);
-    const row: PoseScore = {
+    const row = encodeScore({
       score,
       pairing: pairingOf(structure, choice),
       clashFraction: graph.clashFraction,
@@ -116,8 +117,10 @@ class PoseScorer implements RowEngine {
       nodeCount: graph.nodes.length,
       edgeCount: graph.interface.source.length + graph.internal.source.length,
       notes: [...notes, ...graph.notes],
-    };
-    return { row, atomCount: structure.atomCount };
+    });
+    const { atomCount } = structure;
+    if (this.#parameters.graph === undefined) return { row, atomCount };
+    return { row: joinRow(row, encodeGraph(graphColumns(graph, complex))), atomCount };
   }
 
   close(): Promise<void> {
