@@ -4,7 +4,7 @@
 import { type Command, Option } from "@commander-js/extra-typings";
 import { RaysidueError } from "../base/errors.ts";
 import { EXIT_QUARANTINED, printJson } from "./exit.ts";
-import { parseBytes, parseCount, parseShare } from "./option-values.ts";
+import { parseBytes, parseCount, parseSeconds, parseShare } from "./option-values.ts";
 
 /** Poses that --copy-poses copies where nobody says how many. */
 const TOP_COPIED = 10;
@@ -51,6 +51,11 @@ function defineScore(program: Command) {
     .option("--top <n>", "show the n best poses (with --copy-poses: 10)", parseCount(1))
     .option("--copy-poses", "copy the best poses into top/ of the output folder")
     .option("--keep-graphs", "write the graphs into graphs/, as HDF5 in the original's layout")
+    .option(
+      "--partial-every <time>",
+      "how often scores.partial.tsv has the best so far; 0 for never (default: 5s)",
+      parseSeconds,
+    )
     .option("-r, --recursive", "search folders below folders too")
     .option("--address <url>", "of a scheduler or a Ray cluster (default: this machine)")
     .option(
@@ -108,6 +113,7 @@ async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
       parameters,
       model: flags.model,
       top: flags.top ?? (flags.copyPoses ? TOP_COPIED : 0),
+      ...(flags.partialEvery !== undefined && { partialEveryMs: 1000 * flags.partialEvery }),
       keepsGraphs: flags.keepGraphs === true,
       copiesTop: flags.copyPoses === true,
       isRecursive: flags.recursive === true,

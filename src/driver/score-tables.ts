@@ -12,6 +12,7 @@ import { TsvWriter } from "../formats/tsv.ts";
 import { type ScoreParameters, splitRow } from "../kind/score.ts";
 import { GraphFiles } from "./graph-files.ts";
 import type { OutputFolder } from "./output-folder.ts";
+import { PARTIAL_NAME } from "./partial-ranking.ts";
 import type { ResultRow, ResultTables } from "./result-output.ts";
 import { RowSpool } from "./row-spool.ts";
 import { formatScore, rankOf, SCORE_COLUMNS, showScore } from "./score-row.ts";
@@ -52,6 +53,7 @@ export class ScoreTables implements ResultTables {
     this.names = new Map([
       ["scores.tsv", true],
       ["scores", true],
+      [PARTIAL_NAME, false],
       ["top", options.copyTop !== undefined],
       ["graphs", options.parameters.graph !== undefined],
     ]);

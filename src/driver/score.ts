@@ -24,6 +24,7 @@ import type { ResultStore } from "../store/result-store.ts";
 import { type ComputeOutcome, computePlan, openStores } from "./compute-plan.ts";
 import { openScalars } from "./embedded-scalars.ts";
 import { OutputFolder } from "./output-folder.ts";
+import { PartialRanking } from "./partial-ranking.ts";
 import { Plan } from "./plan.ts";
 import { askOfPoses } from "./pose-sequences.ts";
 import { type PoseCounts, readPoses } from "./read-poses.ts";
@@ -58,6 +59,8 @@ export interface ScoreOptions extends Omit<JobOptions, "inputs" | "onInvalid"> {
   readonly copiesTop?: boolean;
   /** Writes the graphs that were scored into `graphs/`, as HDF5. */
   readonly keepsGraphs?: boolean;
+  /** How often the ranking so far is written, at most; 0 for never. Default: 5 s. */
+  readonly partialEveryMs?: number;
   readonly observer?: ScoreObserver;
 }
 
@@ -111,6 +114,14 @@ interface ScoreParts {
   readonly parameters: ScoreParameters;
 }
 
+interface ComputeSources {
+  readonly plan: Plan;
+  readonly namesPath: string;
+  readonly stores: ResultStore[];
+}
+
+const PARTIAL_EVERY_MS = 5000;
+
 class ScoreJob {
   readonly #session: Session;
   readonly #options: ScoreOptions;
@@ -146,7 +157,7 @@ class ScoreJob {
       const planned = planOfPoses(plan, read);
       observer?.onPlan?.(planned);
       const computeStartedAt = performance.now();
-      const outcome = await this.#compute(plan, stores);
+      const outcome = await this.#compute({ plan, namesPath, stores });
       const compute = (performance.now() - computeStartedAt) / 1000;
       observer?.onWriting?.(planned.records);
       const tables = this.#openTables({ plan, namesPath, readAtMs });
@@ -186,7 +197,7 @@ class ScoreJob {
     return read;
   }
 
-  async #compute(plan: Plan, stores: ResultStore[]): Promise<ComputeOutcome> {
+  async #compute({ plan, namesPath, stores }: ComputeSources): Promise<ComputeOutcome> {
     const { folder, scalars, parameters } = this.#parts;
     const { weight, outputFolder, observer } = this.#options;
     const known = await askOfPoses(plan, {
@@ -202,7 +213,8 @@ class ScoreJob {
         onWarning: (text) => this.#warn(text),
       },
     });
-    return computePlan({
+    const partial = this.#startPartial({ plan, namesPath, stores });
+    const outcome = computePlan({
       session: this.#session,
       folders: folder,
       plan,
@@ -219,6 +231,16 @@ class ScoreJob {
       onProgress: (progress) => observer?.onProgress?.(progress),
       onWarning: (text) => this.#warn(text),
     });
+    return outcome.finally(() => partial?.[Symbol.asyncDispose]());
+  }
+
+  #startPartial(sources: ComputeSources): PartialRanking | undefined {
+    const { partialEveryMs: everyMs = PARTIAL_EVERY_MS } = this.#options;
+    const { items, located } = sources.plan.distinct.counts();
+    if (everyMs === 0 || items === located) return undefined;
+    const { folder, parameters } = this.#parts;
+    const onWarning = (text: string) => this.#warn(text);
+    return PartialRanking.start({ ...sources, folder, parameters, everyMs, onWarning });
   }
 
   #openTables(sources: TopSources): ScoreTables {

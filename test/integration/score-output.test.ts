@@ -3,7 +3,7 @@
  *
  * Proves: copies of the best poses are those poses (scored again they are known, and nothing is
  * computed), under names that no pose's name can turn into a path; graphs are the original's, number
- * for number; the statistics are those of the scores. Fetches the scoring network once (53 MB); skips aloud where PyPI cannot be reached.
+ * for number; a run shows what it has while it goes on; the statistics are those of the scores. Fetches the scoring network once (53 MB); skips aloud where PyPI cannot be reached.
  */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -12,6 +12,7 @@ import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { type Dataset, File, type Group, ready } from "h5wasm/node";
 import { GRAPH_COLUMNS } from "../../src/driver/graph-files.ts";
+import { PARTIAL_COLUMNS } from "../../src/driver/partial-ranking.ts";
 import { TOP_COLUMNS } from "../../src/driver/top-poses.ts";
 import { readIndex, readReport, readScores, readTable } from "../support/outputs.ts";
 import {
@@ -24,6 +25,7 @@ import {
   scalarTable,
   truthOf,
 } from "../support/poses.ts";
+import { until } from "../support/processes.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { SCORER_ENVIRONMENT as environment, scorerProblem } from "../support/scorer.ts";
 
@@ -168,6 +170,40 @@ describe("what score leaves behind", { skip: await scorerProblem() }, () => {
     assert.equal(readReport(sandbox.path("out")).counts.computed, 0);
     await sandbox.expect(0, [...args, "-o", "out"], { environment });
     assert.ok(!existsSync(folder));
+  });
+
+  test("while it runs, what is committed stands ranked in a table that is whole", async () => {
+    await using sandbox = new Sandbox();
+    sandbox.mayLeaveTemporaries = true;
+    const regions = sandbox.write("regions.tsv", regionTable(["5E5M"]));
+    const models = Array.from({ length: 24 }, (_, i) => at(i / 10));
+    const file = sandbox.write("poses.pdb", modelsText(models));
+    const out = sandbox.path("out");
+    const partial = join(out, "scores.partial.tsv");
+    const one = ["-o", "out", "--engines", "1", "--partial-every", "100ms"];
+    const args = ["score", file, ...SMALL, "--regions", regions, ...one];
+    const first = sandbox.start(args, { environment });
+    const rows = await until("a partial ranking", async () => {
+      const found = existsSync(partial) ? await readTable(partial, PARTIAL_COLUMNS) : [];
+      return found.length > 1 ? found : undefined;
+    });
+    first.kill("SIGKILL");
+    await first.ended;
+    assert.ok(rows.length <= 24);
+    assert.deepEqual(
+      rows.map(({ rank }) => rank),
+      rows.map((_, i) => String(i + 1)),
+    );
+    assert.ok(existsSync(partial), "a killed run leaves it");
+    await until("the fleet's end", () => (sandbox.processes().length === 0 ? true : undefined));
+    await sandbox.expect(0, args, { environment });
+    assert.ok(!existsSync(partial), "the end replaces it");
+    const scores = new Map((await readScores(out)).map(({ pose, score }) => [pose, score]));
+    assert.equal(scores.size, 24);
+    for (const { pose, score, file: from } of rows) {
+      assert.equal(score, scores.get(pose), pose);
+      assert.equal(from, file);
+    }
   });
 
   test("of standard input, what was scored is copied", async () => {
