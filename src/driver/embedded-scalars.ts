@@ -15,7 +15,6 @@ import { type EmbedTarget, resolveTarget, type TargetOptions } from "./embed-tar
 import { identityOf } from "./output-folder.ts";
 import { NO_SCALARS, noScalars, SCALARS_MATTER, type ScalarSource } from "./scalar-source.ts";
 import { type AskingJob, askOfSequences, type SequenceAnswers } from "./sequence-answers.ts";
-import type { Session } from "./session.ts";
 
 /** What the scoring network was trained with. */
 export const ORIGINAL_EMBEDDING = "esm2_t33_650M_UR50D";
@@ -33,10 +32,7 @@ export interface ScalarModelOptions
 }
 
 /** Brings the model here. Throws RaysidueError where a model that was named cannot be had. */
-export async function openScalars(
-  session: Session,
-  options: ScalarModelOptions,
-): Promise<ScalarSource> {
+export async function openScalars(options: ScalarModelOptions): Promise<ScalarSource> {
   const { model } = options;
   if (model === NO_SCALARS) return noScalars();
   const earlier = await earlierSource(options.outputFolder);
@@ -44,9 +40,7 @@ export async function openScalars(
     return noScalars(`the output folder was begun without ${ORIGINAL_EMBEDDING}`);
   }
   try {
-    const target = await targetOf({ ...options, model: model ?? ORIGINAL_EMBEDDING });
-    session.provide(target.model);
-    return new EmbeddedScalars(target);
+    return new EmbeddedScalars(await targetOf({ ...options, model: model ?? ORIGINAL_EMBEDDING }));
   } catch (thrown) {
     const mayDoWithout = model === undefined && (earlier ?? NO_SCALARS) === NO_SCALARS;
     if (!mayDoWithout || !isAway(thrown)) throw thrown;
@@ -106,7 +100,7 @@ class EmbeddedScalars implements ScalarSource {
     sequences: ReadonlySet<string>,
     job: AskingJob,
   ): Promise<SequenceAnswers<Float32Array>> {
-    const { space, request, rules, layout, costOf, gflopOf } = this.#target;
+    const { model, space, request, rules, layout, costOf, gflopOf } = this.#target;
     const question = {
       name: "embed",
       space,
@@ -116,6 +110,8 @@ class EmbeddedScalars implements ScalarSource {
         return { data, cost: costOf(data.length) };
       },
       gflopOf,
+      // Weights travel to a cluster only where a sequence is not known.
+      prepare: async () => job.session.provide(model),
       decode: (payload: Uint8Array, { length }: { length: number }) =>
         Float32Array.from(decodeRow(layout, length, payload).perResidue!),
     };

@@ -37,8 +37,9 @@ export async function askOfPoses(plan: Plan, question: PoseQuestion): Promise<Kn
   // Without a pose left nothing is asked: no engine starts for it.
   const none = { known: new Map(), failed: new Map() };
   if (domains.size === 0) return new KnownSequences(align, none, none);
-  const numbered = await regions.regionsOf(domains, job);
-  return new KnownSequences(align, numbered, await scalars.scalarsOf(chains, job));
+  // Embedding comes first: a fleet that starts for it must be given the model.
+  const embedded = await scalars.scalarsOf(chains, job);
+  return new KnownSequences(align, await regions.regionsOf(domains, job), embedded);
 }
 
 export class KnownSequences {

@@ -84,7 +84,7 @@ export async function score(session: Session, options: ScoreOptions): Promise<Sc
   const scalars =
     typeof embedding === "object"
       ? embedding
-      : await openScalars(session, {
+      : await openScalars({
           model: embedding,
           outputFolder: options.outputFolder,
           isOffline: isOffline === true,
