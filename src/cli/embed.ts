@@ -2,7 +2,9 @@
  * `raysidue embed`: sequences of FASTA files to vectors of a protein language model.
  */
 import { type Command, Option } from "@commander-js/extra-typings";
+import type { Command as UntypedCommand } from "commander";
 import { EXIT_QUARANTINED, printJson } from "./exit.ts";
+import { addFleetOptions, clusterOptions, type FleetFlags } from "./fleet-options.ts";
 import {
   collect,
   parseBytes,
@@ -13,7 +15,9 @@ import {
 } from "./option-values.ts";
 
 export function addEmbedCommand(program: Command): void {
-  defineEmbed(program).action(runEmbed);
+  const command = defineEmbed(program);
+  addFleetOptions(command as unknown as UntypedCommand);
+  command.action(runEmbed);
 }
 
 function defineEmbed(program: Command) {
@@ -60,7 +64,7 @@ function defineEmbed(program: Command) {
     .option("-r, --recursive", "search folders below folders too")
     .option(
       "--address <url>",
-      "grpc:// of a scheduler, bridge:// or ray:// of a Ray cluster (default: this machine)",
+      "grpc:// of a scheduler, bridge:// or ray:// of a Ray cluster, slurm: (default: this machine)",
     )
     .option("--engines <n>", "engine processes on this machine (default: measured)", parseCount(1))
     .option("--threads <n>", "threads of each engine (default: measured)", parseCount(1))
@@ -73,7 +77,7 @@ function defineEmbed(program: Command) {
     .option("--json", "one JSON value on standard output");
 }
 
-type EmbedFlags = ReturnType<ReturnType<typeof defineEmbed>["opts"]>;
+type EmbedFlags = ReturnType<ReturnType<typeof defineEmbed>["opts"]> & FleetFlags;
 
 async function runEmbed(inputs: string[], flags: EmbedFlags): Promise<void> {
   const [{ connect, embed }, { JobDisplay }, { abortOnSignals }, { join, resolve }] =
@@ -91,6 +95,7 @@ async function runEmbed(inputs: string[], flags: EmbedFlags): Promise<void> {
       logPath: join(outputFolder, "log.ndjson"),
       onNotice: (text) => display.onNotice(text),
       ...fleetOptions(flags),
+      ...clusterOptions(flags, join(outputFolder, ".raysidue")),
     });
     const summary = await embed(session, {
       inputs,

@@ -7,6 +7,7 @@
 import { type Command, Option } from "commander";
 import type { ConnectOptions, JobOptions, JobSummary, Session } from "../driver/api.ts";
 import { EXIT_QUARANTINED, printJson } from "./exit.ts";
+import { addFleetOptions, clusterOptions, type FleetFlags } from "./fleet-options.ts";
 import { parseBytes, parseCount, parseShare } from "./option-values.ts";
 
 /**
@@ -24,7 +25,7 @@ export function addJobOptions(command: Command): void {
     .option("-r, --recursive", "search folders below folders too")
     .option(
       "--address <url>",
-      "grpc:// of a scheduler, bridge:// or ray:// of a Ray cluster (default: this machine)",
+      "grpc:// of a scheduler, bridge:// or ray:// of a Ray cluster, slurm: (default: this machine)",
     )
     .option(
       "--engines <n>",
@@ -36,10 +37,11 @@ export function addJobOptions(command: Command): void {
     .option("--cache-dir <folder>", "results shared by runs (default: in the user's cache)")
     .option("--no-cache", "neither read nor write the shared results")
     .option("--json", "one JSON value on standard output");
+  addFleetOptions(command);
 }
 
 /** Values of the options above. */
-export interface JobFlags {
+export interface JobFlags extends FleetFlags {
   readonly output: string;
   readonly onInvalid: "fail" | "skip";
   readonly recursive?: true | undefined;
@@ -75,6 +77,7 @@ export async function runJob(
       logPath: join(outputFolder, "log.ndjson"),
       onNotice: (text) => display.onNotice(text),
       ...fleetOptions(flags),
+      ...clusterOptions(flags, join(outputFolder, ".raysidue")),
       ...job.connect,
     });
     const summary = await job.run(session, {

@@ -57,6 +57,9 @@ export interface TasksOutcome {
 
 /** Runs to the end. Throws RaysidueError; what is durable by then is kept. */
 export async function runTasks(options: RunTasksOptions): Promise<TasksOutcome> {
+  const { items, located } = options.plan.distinct.counts();
+  const { kind, expectedGflop: gflop } = options.request;
+  options.session.expect({ kind, gflop, items: items - located });
   const connection = await options.session.connection();
   await using probe = await placeProbe(options.shardFolder);
   const stream = new TaskStream(connection, {

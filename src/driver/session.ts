@@ -14,17 +14,24 @@ import { parseAddress } from "./address.ts";
 import { EmbeddedFleet, type EmbeddedOptions } from "./embedded.ts";
 import type { ProvidedModel } from "./model-archive.ts";
 import type { RayFleetOptions } from "./ray-fleet.ts";
+import type { SlurmOptions } from "./slurm-fleet.ts";
+import type { ExpectedWork } from "./slurm-size.ts";
 import { findToken, userToken } from "./token.ts";
 
-export interface ConnectOptions extends EmbeddedOptions, RayFleetOptions {
+export interface ConnectOptions extends EmbeddedOptions, RayFleetOptions, SlurmOptions {
   /**
    * `grpc://HOST:PORT` of a running scheduler (`grpcs://` in TLS); `ray://`, `bridge://` or `http://HOST:8265` of a Ray
-   * cluster, where a fleet is brought up. Absent: a fleet embedded on this machine.
+   * cluster, where a fleet is brought up; `slurm:`, worker daemons as jobs. Absent: a fleet embedded
+   * on this machine.
    */
   readonly address?: string;
   /** Absent: `RAYSIDUE_TOKEN`, then this user's token file. Embedded fleets make their own. */
   readonly token?: string;
+  /** Of fleets under SLURM: a folder that all nodes see. Absent: in the user's cache. */
+  readonly sharedFolder?: string;
 }
+
+const SLURM = /^slurm:(\/\/)?$/;
 
 /** A scheduler that does not answer within this time is reported, not waited for. */
 const ANSWER_MS = 5000;
@@ -43,6 +50,7 @@ export class Session {
   readonly #models: ProvidedModel[] = [];
   #connection: Promise<SchedulerConnection> | undefined;
   #fleet: OwnFleet | undefined;
+  #expected: ExpectedWork = { gflop: 0, items: 1, kind: "" };
   #token = "";
   #tls: TlsFiles | undefined;
   #closing: Promise<void> | undefined;
@@ -55,7 +63,7 @@ export class Session {
 
   /** Whether the fleet is this session's own: it starts at the first need and ends with it. */
   get isEmbedded(): boolean {
-    return this.#options.address === undefined || this.#cluster !== undefined;
+    return this.#options.address === undefined || this.#isSlurm || this.#cluster !== undefined;
   }
 
   /**
@@ -70,6 +78,11 @@ export class Session {
       onNotice,
     );
     if (registry.has(name)) await registry.launch(name);
+  }
+
+  /** What the next run is going to do: a fleet that is asked for is sized by it. */
+  expect(work: ExpectedWork): void {
+    this.#expected = work;
   }
 
   /** Makes a model known that a run is going to need: a fleet on a cluster is given its files. */
@@ -126,12 +139,12 @@ export class Session {
 
   async #connect(): Promise<SchedulerConnection> {
     const { address, token } = this.#options;
-    if (address === undefined || this.#cluster !== undefined) {
+    if (this.isEmbedded) {
       this.#fleet = await this.#startFleet(this.#cluster);
       this.#token = this.#fleet.token;
       return new SchedulerConnection(this.#fleet.address, this.#token);
     }
-    const { host, port, isTls } = parseAddress(address);
+    const { host, port, isTls } = parseAddress(address!);
     this.#token = token ?? (await userToken());
     this.#tls = await readClientTls(process.env);
     const tls = isTls ? this.#tls : undefined;
@@ -141,13 +154,26 @@ export class Session {
       return connection;
     } catch (thrown) {
       connection.close();
-      throw explain(thrown, address);
+      throw explain(thrown, address!);
     }
   }
 
+  get #isSlurm(): boolean {
+    return SLURM.test(this.#options.address ?? "");
+  }
+
   async #startFleet(cluster: ClusterAddress | undefined): Promise<OwnFleet> {
-    if (cluster === undefined) return EmbeddedFleet.start(this.#options);
     // What only clusters need is loaded for them only.
+    if (this.#isSlurm) {
+      const [{ SlurmFleet }, { defaultCacheFolder }, { join }] = await Promise.all([
+        import("./slurm-fleet.ts"),
+        import("../store/cache-folder.ts"),
+        import("node:path"),
+      ]);
+      const folder = this.#options.sharedFolder ?? join(defaultCacheFolder(), "slurm");
+      return SlurmFleet.start({ options: this.#options, work: this.#expected, folder });
+    }
+    if (cluster === undefined) return EmbeddedFleet.start(this.#options);
     const { RayFleet } = await import("./ray-fleet.ts");
     return RayFleet.start({
       address: cluster,

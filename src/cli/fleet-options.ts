@@ -1,0 +1,54 @@
+/**
+ * Options of fleets that a command brings up on a cluster, and what `connect` takes of them.
+ */
+import type { Command } from "commander";
+import type { ConnectOptions } from "../driver/api.ts";
+import { collect, parseCount } from "./option-values.ts";
+
+/** Adds them to `command`; their values are FleetFlags. Untyped as job-options.ts, and why there. */
+export function addFleetOptions(command: Command): void {
+  command
+    .option("--min-workers <n>", "on a cluster: worker daemons at least", parseCount(1))
+    .option("--max-workers <n>", "on a cluster: worker daemons at most", parseCount(1))
+    .option("--cpus <n>", "on a cluster: of each worker", parseCount(1))
+    .option("--gpus <n>", "on a Ray cluster: of each worker", parseCount(0))
+    .option("--partition <name>", "slurm: where the workers' jobs go")
+    .option("--gres <list>", "slurm: generic resources of each worker, e.g. gpu:1")
+    .option("--time <limit>", "slurm: walltime of each worker, as sbatch takes it")
+    .option("--max-concurrent <n>", "slurm: workers that run at once", parseCount(1))
+    .option(
+      "--sbatch <option>",
+      "slurm: one more for sbatch, e.g. --account=lab; repeatable",
+      collect,
+    );
+}
+
+export interface FleetFlags {
+  readonly minWorkers?: number | undefined;
+  readonly maxWorkers?: number | undefined;
+  readonly cpus?: number | undefined;
+  readonly gpus?: number | undefined;
+  readonly partition?: string | undefined;
+  readonly gres?: string | undefined;
+  readonly time?: string | undefined;
+  readonly maxConcurrent?: number | undefined;
+  readonly sbatch?: readonly string[] | undefined;
+}
+
+/** `sharedFolder`: on storage that the nodes of a cluster see. */
+export function clusterOptions(flags: FleetFlags, sharedFolder: string): ConnectOptions {
+  const { minWorkers, maxWorkers, maxConcurrent, cpus, gpus, partition, gres, time, sbatch } =
+    flags;
+  return {
+    sharedFolder,
+    ...(minWorkers !== undefined && { workersMin: minWorkers }),
+    ...(maxWorkers !== undefined && { workersMax: maxWorkers }),
+    ...(cpus !== undefined && { cpus }),
+    ...(gpus !== undefined && { gpus }),
+    ...(partition !== undefined && { partition }),
+    ...(gres !== undefined && { gres }),
+    ...(time !== undefined && { time }),
+    ...(maxConcurrent !== undefined && { concurrentMax: maxConcurrent }),
+    ...(sbatch !== undefined && { sbatch }),
+  };
+}
