@@ -96,7 +96,9 @@ async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
   try {
     const parameters = parametersOf(flags);
     const regions =
-      flags.regions === undefined ? annotatedRegions() : await openRegionTable(flags.regions);
+      flags.regions === undefined
+        ? annotatedRegions({ onlyFirst: flags.compat === true })
+        : await openRegionTable(flags.regions);
     const embedding =
       flags.scalars === undefined ? flags.embedModel : await openScalarTable(flags.scalars);
     await using session = await connect({

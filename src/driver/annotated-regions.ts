@@ -21,14 +21,21 @@ const IDENTITY = {
   parameters: canonicalAnnotate(resolveAnnotate({})),
 } as const;
 
-/** Regions by annotation of the sequences. */
-export function annotatedRegions(): RegionSource {
-  return { name: `annotate ${ANNOTATE_FINGERPRINT}`, regionsOf };
+/**
+ * Regions by annotation of the sequences. `onlyFirst`: of each chain's first domain, as in the
+ * original, so that of a merged Fv one half has no regions.
+ */
+export function annotatedRegions({ onlyFirst = false } = {}): RegionSource {
+  return {
+    name: `annotate ${ANNOTATE_FINGERPRINT}${onlyFirst ? "" : ", merged Fv"}`,
+    regionsOf: (sequences, job) => regionsOf(sequences, job, { onlyFirst }),
+  };
 }
 
 function regionsOf(
   sequences: ReadonlySet<string>,
   job: AskingJob,
+  counted: { readonly onlyFirst: boolean },
 ): Promise<SequenceAnswers<string>> {
   const question = {
     name: "annotate",
@@ -39,7 +46,7 @@ function regionsOf(
     prepare: () => job.session.prepareEngine(ANNOTATE_ENGINE, job.onWarning),
     // A sequence without a domain has a numbering without regions, which its pose's failure tells.
     decode: (payload: Uint8Array, { length }: { length: number }) =>
-      domainRegions(decodeAnnotation(payload, length), length) ?? "",
+      domainRegions(decodeAnnotation(payload, length), length, counted) ?? "",
   };
   return askOfSequences(sequences, question, job);
 }

@@ -29,12 +29,12 @@ export async function openRegionTable(path: string): Promise<RegionSource> {
   for await (const rows of readTsv(path, REGION_COLUMNS)) {
     for (const [sequence = "", regions = ""] of rows) {
       line++;
-      const isWrong = sequence.length !== regions.length || !/^[.F123]+$/.test(regions);
+      const isWrong = sequence.length !== regions.length || !/^[.F123L456]+$/.test(regions);
       if (sequence !== "" && !isWrong) {
         known.set(sequence, regions);
         continue;
       }
-      const text = "`regions` needs one of . F 1 2 3 for each residue of `sequence`";
+      const text = "`regions` needs one of . F 1 2 3 L 4 5 6 for each residue of `sequence`";
       throw new RaysidueError("bad-input", `${path}:${line}: ${text}`);
     }
   }

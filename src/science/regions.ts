@@ -3,8 +3,10 @@
  *
  * Owns: whose label a residue gets. A numbering is a string with a character a residue of its
  * sequence: `.` outside of the variable domain, `F` framework, `1` `2` `3` the complementarity-
- * determining regions (IMGT positions 27-38, 56-65, 105-117). Invariant: one label a residue of
- * chain A, in its order. Source: DeepRank-Ab 1.0.2 (annotation) for `original`.
+ * determining regions (IMGT positions 27-38, 56-65, 105-117); of a light domain `L`, `4` `5` `6`. A
+ * chain with one domain has its labels from its role, whichever these are; in one with both, a
+ * merged Fv, they tell heavy from light. Invariant: one label a residue of chain A, in its order.
+ * Source: DeepRank-Ab 1.0.2 (annotation) for `original`.
  */
 import { RaysidueError } from "../base/errors.ts";
 import type { Alignment, PreparedComplex } from "./prepare.ts";
@@ -19,6 +21,27 @@ export interface DomainNumbering {
 
 type Role = "H" | "L";
 
+const HEAVY_REGION = /[123]/;
+const LIGHT_REGION = /[456]/;
+
+/** What the domains of a chain's numbering are. */
+export function domainsOf(numbering: string): { readonly heavy: boolean; readonly light: boolean } {
+  return { heavy: HEAVY_REGION.test(numbering), light: LIGHT_REGION.test(numbering) };
+}
+
+/** What a reader of scores should know of the domains of the chosen chains. */
+export function domainNotes({ heavy, light }: DomainNumbering): string[] {
+  const found = domainsOf(heavy);
+  if (found.heavy && found.light) {
+    return [
+      light === ""
+        ? "merged-fv (the heavy chain holds the light domain too)"
+        : "merged-fv (the heavy chain holds a light domain, beside the light chain)",
+    ];
+  }
+  return found.light ? ["light-as-heavy (the heavy chain's domain is a light chain's)"] : [];
+}
+
 /** Labels of chain A. Throws RaysidueError "bad-input" for a chain without a variable domain. */
 export function regionsOf(
   complex: PreparedComplex,
@@ -28,13 +51,14 @@ export function regionsOf(
   const { heavy, light } = complex.sequences;
   checkNumbering(complex, ["heavy", heavy, numbering.heavy]);
   if (light !== "") checkNumbering(complex, ["light", light, numbering.light]);
-  const all = numbering.heavy + numbering.light;
-  const roleAt = (position: number): Role => (position < heavy.length ? "H" : "L");
+  const parts: [string, Role][] = [
+    [numbering.heavy, "H"],
+    [numbering.light, "L"],
+  ];
+  const all = parts.flatMap(([text, role]) => labelsOf(text, role));
   const antibody = complex.residues.slice(0, complex.antibodyCount);
   if (alignment === "residues") {
-    return antibody.map(({ position }) =>
-      position < 0 ? "CONST" : labelOf(all[position]!, roleAt(position)),
-    );
+    return antibody.map(({ position }) => all[position] ?? "CONST");
   }
   const letters = antibody.map(({ name, letter }) => (name === "MSE" ? "M" : letter));
   const labels = letters.map((): Region => "CONST");
@@ -51,7 +75,7 @@ function checkNumbering(
   complex: PreparedComplex,
   [part, sequence, numbering]: readonly [string, string, string],
 ): void {
-  if (!/[F123]/.test(numbering)) {
+  if (/^\.*$/.test(numbering)) {
     const text = `the ${part} chain of ${complex.name} has no antibody variable domain`;
     throw new RaysidueError("bad-input", `${complex.where}: ${text}; are the chains named right?`);
   }
@@ -60,10 +84,15 @@ function checkNumbering(
   throw new RaysidueError("bad-input", `${complex.where}: ${text}`);
 }
 
-function labelOf(character: string, role: Role): Region {
-  return character === "1" || character === "2" || character === "3"
-    ? (`${role}${character}` as Region)
-    : "CONST";
+/** The label of each residue of a numbering. */
+function labelsOf(numbering: string, role: Role): Region[] {
+  const { heavy, light } = domainsOf(numbering);
+  return Array.from(numbering, (character) => {
+    const at = "123456".indexOf(character);
+    if (at < 0) return "CONST";
+    const own = heavy && light ? (at < 3 ? "H" : "L") : role;
+    return `${own}${(at % 3) + 1}` as Region;
+  });
 }
 
 /**
@@ -77,10 +106,12 @@ function walk(
   chain: { role: Role; start: number; sequence: string; numbering: string },
 ): void {
   let at = chain.start;
-  for (const [i, character] of [...chain.numbering].entries()) {
-    if (character === ".") continue;
+  const found = labelsOf(chain.numbering, chain.role);
+  const [first, end] = [chain.numbering.search(/[^.]/), chain.numbering.search(/\.*$/)];
+  // What lies between two domains is walked too: it must not be taken for the second.
+  for (let i = first; i < end; i++) {
     while (at < letters.length && letters[at] !== chain.sequence[i]) at++;
     if (at === letters.length) return;
-    labels[at++] = labelOf(character, chain.role);
+    labels[at++] = found[i]!;
   }
 }

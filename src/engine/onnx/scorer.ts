@@ -24,7 +24,7 @@ import { featuresOf } from "../../science/features.ts";
 import { buildGraph, centreOfMass } from "../../science/graph.ts";
 import { pairingOf } from "../../science/pairing.ts";
 import { type PreparedComplex, prepareComplex } from "../../science/prepare.ts";
-import { regionsOf } from "../../science/regions.ts";
+import { domainNotes, regionsOf } from "../../science/regions.ts";
 import { notesOf } from "../../science/structure-notes.ts";
 import { parseOptions, type RowEngine } from "../row-engine.ts";
 import { buildEgnn } from "./egnn.ts";
@@ -116,7 +116,7 @@ class PoseScorer implements RowEngine {
       offCentre: distanceFromOrigin(complex),
       nodeCount: graph.nodes.length,
       edgeCount: graph.interface.source.length + graph.internal.source.length,
-      notes: [...notes, ...graph.notes],
+      notes: [...domainNotes(annotations), ...notes, ...graph.notes],
     });
     const { atomCount } = structure;
     if (this.#parameters.graph === undefined) return { row, atomCount };
