@@ -7,8 +7,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runSeed } from "./adversary.ts";
 
-/** `RAYSIDUE_SIM_SEEDS` runs more: a thousand take some five seconds. */
-const SEEDS = Number(process.env.RAYSIDUE_SIM_SEEDS ?? 200);
+/** `RAYSIDUE_SIM_SEEDS` runs more or fewer: a thousand take some five seconds. */
+const SEEDS = Number(process.env.RAYSIDUE_SIM_SEEDS ?? 1000);
 
 test(`seeds 1 to ${SEEDS} keep every invariant and end`, () => {
   const ends = new Map<string, number>();
