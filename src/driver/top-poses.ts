@@ -62,8 +62,7 @@ export async function copyTopPoses(
     return `${String(rank).padStart(width, "0")}_${bare}${extension}`;
   };
   const counts = await countPoses(best, sources.namesPath);
-  for (const file of counts.keys()) {
-    const poses = best.filter((pose) => pose.file === file);
+  for (const [file, poses] of posesByFile(best)) {
     if (!(await isAsRead(file, sources.readAtMs))) continue;
     if (counts.get(file) === 1 && COPIED_EXTENSION.test(file)) {
       const extension = COPIED_EXTENSION.exec(file)![0].toLowerCase();
@@ -97,6 +96,16 @@ export async function copyTopPoses(
     }),
   );
   await table.close();
+}
+
+function posesByFile(best: readonly RankedPose[]): ReadonlyMap<string, readonly RankedPose[]> {
+  const byFile = new Map<string, RankedPose[]>();
+  for (const pose of best) {
+    const there = byFile.get(pose.file);
+    if (there === undefined) byFile.set(pose.file, [pose]);
+    else there.push(pose);
+  }
+  return byFile;
 }
 
 /** How many poses each file of `best` has. */

@@ -6,6 +6,7 @@
  * does not. Fetches the scoring network once (53 MB); skips aloud where PyPI cannot be reached.
  */
 import assert from "node:assert/strict";
+import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { scanShard } from "../../src/store/shard-scan.ts";
@@ -13,6 +14,8 @@ import { readMatrices, readReport, readScores, shardNames } from "../support/out
 import { atomLines, modelsText, moved, regionTable, truthOf } from "../support/poses.ts";
 import { REPOSITORY, Sandbox } from "../support/sandbox.ts";
 import { SCORER_ENVIRONMENT as environment, scorerProblem } from "../support/scorer.ts";
+import { tinyRepo } from "./hub-fixtures.ts";
+import { HubServer } from "./hub-server.ts";
 
 const TINY = join(REPOSITORY, "test", "data", "esm2-tiny");
 const SMALL = ["--heavy", "B", "--antigen", "A"];
@@ -41,7 +44,7 @@ describe("score with embeddings", { skip: await scorerProblem() }, () => {
   test("each chain is embedded once, as embed has it", async () => {
     await using sandbox = new Sandbox();
     const regions = sandbox.write("regions.tsv", regionTable(["5E5M"]));
-    const file = sandbox.write("poses.pdb", poses(6));
+    const file = sandbox.write("poses.pdb", poses(3));
     const args = ["score", file, ...SMALL, "--regions", regions];
     const tiny = ["-o", "tiny", "--embed-model", TINY];
     const { stderr } = await sandbox.expect(0, [...args, ...tiny], { environment });
@@ -66,7 +69,7 @@ describe("score with embeddings", { skip: await scorerProblem() }, () => {
     const scalars = sandbox.write("scalars.tsv", table);
     await sandbox.expect(0, [...args, "-o", "given", "--scalars", scalars], { environment });
     const [rows, given] = [await readScores(out), await readScores(sandbox.path("given"))];
-    assert.equal(rows.length, 6);
+    assert.equal(rows.length, 3);
     rows.forEach(({ pose, score, notes }, i) => {
       assert.match(notes, /embedding .*esm2-tiny/);
       assert.equal(pose, given[i]!.pose);
@@ -81,6 +84,37 @@ describe("score with embeddings", { skip: await scorerProblem() }, () => {
     const said = await sandbox.expect(65, [...args, "-o", "x", "--scalars", wrong]);
     assert.match(said.stderr, /wrong\.tsv:2: /);
     await sandbox.expect(64, [...args, "-o", "x", "--scalars", wrong, "--embed-model", "none"]);
+  });
+
+  test("the default's weights are fetched where they can be had, and nothing is said", async () => {
+    await using sandbox = new Sandbox();
+    const server = new HubServer({ "facebook/esm2_t33_650M_UR50D": await tinyRepo() });
+    await server.start();
+    try {
+      const hub = sandbox.path("hub");
+      mkdirSync(hub);
+      const scorer = "models--.pypi--deeprank-ab";
+      symlinkSync(join(environment.HF_HUB_CACHE, scorer), join(hub, scorer));
+      const own = { HF_HUB_CACHE: hub, HF_ENDPOINT: server.endpoint, HF_HUB_OFFLINE: undefined };
+      const regions = sandbox.write("regions.tsv", regionTable(["5E5M"]));
+      const file = sandbox.write("poses.pdb", poses(2));
+      const args = ["score", file, ...SMALL, "--regions", regions, "-o"];
+      const { stderr } = await sandbox.expect(0, [...args, "out"], { environment: own });
+      assert.doesNotMatch(stderr, /embedd|no weights/);
+      const { embedding } = readReport(sandbox.path("out"));
+      assert.equal(embedding?.model, "facebook/esm2_t33_650M_UR50D");
+      // Here now, the same weights are the same in a folder.
+      const tiny = [...args, "tiny", "--embed-model", TINY];
+      await sandbox.expect(0, tiny, { environment: own });
+      const [rows, same] = [await readScores(sandbox.path("out")), sandbox.path("tiny")];
+      assert.deepEqual(
+        rows.map(({ score }) => score),
+        (await readScores(same)).map(({ score }) => score),
+      );
+      for (const { notes } of rows) assert.doesNotMatch(notes, /embedding/);
+    } finally {
+      await server.close();
+    }
   });
 
   test("without weights: the default is none, said everywhere and kept; a named model is missed", async () => {

@@ -176,7 +176,7 @@ describe("what score leaves behind", { skip: await scorerProblem() }, () => {
     await using sandbox = new Sandbox();
     sandbox.mayLeaveTemporaries = true;
     const regions = sandbox.write("regions.tsv", regionTable(["5E5M"]));
-    const models = Array.from({ length: 24 }, (_, i) => at(i / 10));
+    const models = Array.from({ length: 12 }, (_, i) => at(i / 10));
     const file = sandbox.write("poses.pdb", modelsText(models));
     const out = sandbox.path("out");
     const partial = join(out, "scores.partial.tsv");
@@ -189,7 +189,7 @@ describe("what score leaves behind", { skip: await scorerProblem() }, () => {
     });
     first.kill("SIGKILL");
     await first.ended;
-    assert.ok(rows.length <= 24);
+    assert.ok(rows.length <= 12);
     assert.deepEqual(
       rows.map(({ rank }) => rank),
       rows.map((_, i) => String(i + 1)),
@@ -199,7 +199,7 @@ describe("what score leaves behind", { skip: await scorerProblem() }, () => {
     await sandbox.expect(0, args, { environment });
     assert.ok(!existsSync(partial), "the end replaces it");
     const scores = new Map((await readScores(out)).map(({ pose, score }) => [pose, score]));
-    assert.equal(scores.size, 24);
+    assert.equal(scores.size, 12);
     for (const { pose, score, file: from } of rows) {
       assert.equal(score, scores.get(pose), pose);
       assert.equal(from, file);
