@@ -2,15 +2,19 @@
  * `raysidue score`: docking poses of antibody-antigen complexes to a ranking.
  */
 import { type Command, Option } from "@commander-js/extra-typings";
+import type { Command as UntypedCommand } from "commander";
 import { RaysidueError } from "../base/errors.ts";
 import { EXIT_QUARANTINED, printJson } from "./exit.ts";
+import { addFleetOptions, clusterOptions, type FleetFlags } from "./fleet-options.ts";
 import { parseBytes, parseCount, parseSeconds, parseShare } from "./option-values.ts";
 
 /** Poses that --copy-poses copies where nobody says how many. */
 const TOP_COPIED = 10;
 
 export function addScoreCommand(program: Command): void {
-  defineScore(program).action(runScore);
+  const command = defineScore(program);
+  addFleetOptions(command as unknown as UntypedCommand);
+  command.action(runScore);
 }
 
 function defineScore(program: Command) {
@@ -57,7 +61,7 @@ function defineScore(program: Command) {
       parseSeconds,
     )
     .option("-r, --recursive", "search folders below folders too")
-    .option("--address <url>", "of a scheduler or a Ray cluster (default: this machine)")
+    .option("--address <url>", "of a scheduler, a Ray cluster, or slurm: (default: this machine)")
     .option(
       "--engines <n>",
       "engine processes on this machine (default: one a core)",
@@ -72,7 +76,7 @@ function defineScore(program: Command) {
     .option("--json", "one JSON value on standard output");
 }
 
-type ScoreFlags = ReturnType<ReturnType<typeof defineScore>["opts"]>;
+type ScoreFlags = ReturnType<ReturnType<typeof defineScore>["opts"]> & FleetFlags;
 
 function splitChains(text: string, earlier: readonly string[] = []): string[] {
   return [...earlier, ...text.split(",")];
@@ -105,6 +109,7 @@ async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
       logPath: path.join(outputFolder, "log.ndjson"),
       onNotice: (text) => display.onNotice(text),
       ...fleetOptions(flags),
+      ...clusterOptions(flags, path.join(outputFolder, ".raysidue")),
     });
     const summary = await score(session, {
       inputs,
