@@ -51,15 +51,27 @@ export interface ComputeOutcome {
 const RECONNECTS_MAX = 20;
 const RECONNECT_MS = 1500;
 
+export interface CacheSpace {
+  /** Null: neither read nor written. */
+  readonly root: string | null;
+  readonly space: NamedSpace;
+}
+
 /** The stores in which results may be known: the run's own shards, then the shared cache. */
 export async function openStores(
   shardFolder: string,
   plan: Plan,
-  cache: { readonly root: string | null; readonly space: NamedSpace },
+  cache: CacheSpace,
 ): Promise<ResultStore[]> {
+  const stores = await openKnown(shardFolder, cache);
+  for (const [number, store] of stores.entries()) await plan.locate(store, number);
+  return stores;
+}
+
+/** As `openStores`, before there is a plan. */
+export async function openKnown(shardFolder: string, cache: CacheSpace): Promise<ResultStore[]> {
   const stores = [await ResultStore.open(shardFolder, { writable: true })];
   if (cache.root !== null) stores.push(await openSpace(cache.root, cache.space));
-  for (const [number, store] of stores.entries()) await plan.locate(store, number);
   return stores;
 }
 

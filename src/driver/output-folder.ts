@@ -79,6 +79,11 @@ export class OutputFolder {
     return join(this.path, ".raysidue", "sequences");
   }
 
+  /** What was read of files of poses (pose-book.ts); as `shards`. */
+  get readings(): string {
+    return join(this.path, ".raysidue", "readings");
+  }
+
   /** Scratch of this run; removed at its end. */
   get work(): string {
     return join(this.path, ".raysidue", "work");

@@ -11,7 +11,7 @@
 import { strict as assert } from "node:assert";
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { fromSystemError } from "../base/errors.ts";
+import { fromSystemError, RaysidueError } from "../base/errors.ts";
 import { contentKey, type ItemDigest, KEY_BYTES, type SpaceDigest } from "../store/content-key.ts";
 import { sortedKeyOrder } from "../store/key-order.ts";
 import { PartitionedRecords } from "../store/partitioned-records.ts";
@@ -22,7 +22,7 @@ import { DistinctTable } from "./distinct-table.ts";
 /** A row of the input that can be computed. */
 export interface PlannedItem {
   readonly digest: ItemDigest;
-  /** Canonical bytes. */
+  /** Canonical bytes; none where a result is known to be there. */
   readonly data: Uint8Array;
   /** What index.tsv says of it: residues. */
   readonly length: number;
@@ -138,6 +138,10 @@ export class Plan {
     );
     const record = Buffer.alloc(QUEUED_BYTES);
     for (const { item, key, offset, length, cost } of this.#distinct.unlocated()) {
+      if (length === 0) {
+        const text = "a known result was removed meanwhile; run the same command again";
+        throw new RaysidueError("try-again", text);
+      }
       record[0] = costBucket(cost);
       record.writeUInt32LE(cost, 4);
       record.writeUInt32LE(length, 8);

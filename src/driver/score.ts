@@ -7,6 +7,7 @@
  */
 import { join } from "node:path";
 import { RaysidueError } from "../base/errors.ts";
+import type { FileSource } from "../formats/file-source.ts";
 import {
   canonicalScoreJson,
   resolveScore,
@@ -21,7 +22,7 @@ import { type NamedSpace, publish } from "../store/cache.ts";
 import { defaultCacheFolder } from "../store/cache-folder.ts";
 import { spaceDigest } from "../store/content-key.ts";
 import type { ResultStore } from "../store/result-store.ts";
-import { type ComputeOutcome, computePlan, openStores } from "./compute-plan.ts";
+import { type ComputeOutcome, computePlan, openKnown } from "./compute-plan.ts";
 import { openScalars } from "./embedded-scalars.ts";
 import { OutputFolder } from "./output-folder.ts";
 import { PartialRanking } from "./partial-ranking.ts";
@@ -61,6 +62,8 @@ export interface ScoreOptions extends Omit<JobOptions, "inputs" | "onInvalid"> {
   readonly keepsGraphs?: boolean;
   /** How often the ranking so far is written, at most; 0 for never. Default: 5 s. */
   readonly partialEveryMs?: number;
+  /** What reads the inputs; default: the machine's own files. */
+  readonly files?: FileSource;
   readonly observer?: ScoreObserver;
 }
 
@@ -149,11 +152,12 @@ class ScoreJob {
     using plan = new Plan(folder.work, spaceDigest(this.#space));
     const namesPath = join(folder.work, "names.tsv");
     const readAtMs = Date.now();
-    const read = await this.#read(plan, namesPath);
-    if (scalars.caveat !== undefined) this.#warn(scalars.caveat.text);
     const cache = { root: this.#cacheFolder, space: this.#space };
-    const stores = await openStores(folder.shards, plan, cache);
+    const stores = await openKnown(folder.shards, cache);
     try {
+      const read = await this.#read({ plan, namesPath, stores });
+      if (scalars.caveat !== undefined) this.#warn(scalars.caveat.text);
+      for (const [number, store] of stores.entries()) await plan.locate(store, number);
       const planned = planOfPoses(plan, read);
       observer?.onPlan?.(planned);
       const computeStartedAt = performance.now();
@@ -183,16 +187,22 @@ class ScoreJob {
     }
   }
 
-  async #read(plan: Plan, namesPath: string): Promise<PoseCounts> {
-    const { inputs, isRecursive, chains, observer } = this.#options;
+  async #read({ plan, namesPath, stores }: ComputeSources): Promise<PoseCounts> {
+    const { inputs, isRecursive, chains, copiesTop, files, observer } = this.#options;
+    const book = { folder: this.#parts.folder.readings, cacheRoot: this.#cacheFolder };
     const read = await readPoses(plan, {
       inputs,
       isRecursive: isRecursive === true,
       choice: chains,
       namesPath,
+      // Poses that are copied may have to be written from what was read of them.
+      ...(!copiesTop && { book }),
+      ...{ stores, space: spaceDigest(this.#space) },
+      ...(files && { files }),
       signal: this.#signal,
       onRead: (poses) => observer?.onRead?.(poses),
     });
+    for (const warning of read.warnings) this.#warn(warning);
     plan.deduplicate();
     return read;
   }

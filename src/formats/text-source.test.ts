@@ -123,11 +123,6 @@ test("a folder without FASTA is an error", async () => {
   await assert.rejects(namesOf([join(folder, "none")]), refused);
 });
 
-test("sizes are those on disk", async () => {
-  const path = await put("sized.fa", TEXT);
-  for await (const input of inputs([path])) assert.equal(input.sizeBytes, TEXT.length);
-});
-
 test("standard input may be named once", async () => {
   await assert.rejects(namesOf(["-", "-"]), /only once/);
   assert.deepEqual(await namesOf(["-"]), ["<stdin>"]);

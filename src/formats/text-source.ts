@@ -6,7 +6,7 @@
  * iteration throws a RaysidueError that names the input. Memory is a few read buffers, whatever
  * the size. It knows no format: extensions are the caller's.
  */
-import { createReadStream, type Stats } from "node:fs";
+import { createReadStream, type Dirent, type Stats } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { addAbortSignal, pipeline, Readable } from "node:stream";
@@ -21,8 +21,6 @@ export interface TextInput {
   readonly name: string;
   /** Plain bytes, once. Throws RaysidueError (bad-input) for empty, binary or truncated data. */
   readonly bytes: AsyncIterable<Uint8Array>;
-  /** On disk, before decompression; absent for streams. A hint for progress, not a promise. */
-  readonly sizeBytes?: number;
 }
 
 export interface OpenOptions {
@@ -51,25 +49,37 @@ export async function* openInputs(
   paths: readonly string[],
   options: OpenOptions,
 ): AsyncGenerator<TextInput> {
+  for (const path of await listInputs(paths, options)) yield openInput(path, options.signal);
+}
+
+/** The paths that `paths` stand for, in order. Throws as `openInputs`. */
+export async function listInputs(
+  paths: readonly string[],
+  options: Omit<OpenOptions, "signal">,
+): Promise<string[]> {
   if (paths.length === 0)
     throw new RaysidueError("usage", "no input given; name a file, a folder, or - for stdin");
   if (paths.filter((path) => path === "-").length > 1) {
     throw new RaysidueError("usage", "- (standard input) can be given only once");
   }
-  const found: { path: string; sizeBytes?: number }[] = [];
+  const found: string[] = [];
   for (const path of paths) {
-    if (path === "-") found.push({ path });
-    else found.push(...(await expand(path, options)));
+    if (path === "-") found.push(path);
+    // A folder may hold more files than a call can have arguments.
+    else for (const file of await expand(path, options)) found.push(file);
   }
-  for (const { path, sizeBytes } of found) {
-    const name = path === "-" ? "<stdin>" : path;
-    const raw = () => {
-      const source =
-        path === "-" ? process.stdin : createReadStream(path, { highWaterMark: READ_BYTES });
-      return options.signal === undefined ? source : addAbortSignal(options.signal, source);
-    };
-    yield { name, bytes: plainText(raw, name), ...(sizeBytes === undefined ? {} : { sizeBytes }) };
-  }
+  return found;
+}
+
+/** An input of its own, read as it is asked for. */
+export function openInput(path: string, signal?: AbortSignal): TextInput {
+  const name = path === "-" ? "<stdin>" : path;
+  const raw = () => {
+    const source =
+      path === "-" ? process.stdin : createReadStream(path, { highWaterMark: READ_BYTES });
+    return signal === undefined ? source : addAbortSignal(signal, source);
+  };
+  return { name, bytes: plainText(raw, name) };
 }
 
 async function statOf(path: string): Promise<Stats> {
@@ -81,7 +91,7 @@ async function statOf(path: string): Promise<Stats> {
 }
 
 /** `fromSystemError` speaks of writing where permission is missing; here it is reading. */
-function cannotRead(thrown: unknown, path: string): RaysidueError {
+export function cannotRead(thrown: unknown, path: string): RaysidueError {
   const errno = (thrown as NodeJS.ErrnoException | null)?.code;
   if (errno === "ABORT_ERR") {
     return new RaysidueError("cancelled", `${path}: interrupted while reading`, { cause: thrown });
@@ -99,13 +109,11 @@ function cannotRead(thrown: unknown, path: string): RaysidueError {
 
 async function expand(
   path: string,
-  options: OpenOptions,
-): Promise<{ path: string; sizeBytes?: number }[]> {
+  options: Omit<OpenOptions, "signal">,
+): Promise<readonly string[]> {
   const stats = await statOf(path);
-  if (!stats.isDirectory()) {
-    return [stats.isFile() ? { path, sizeBytes: stats.size } : { path }];
-  }
-  const files: { path: string; sizeBytes: number }[] = [];
+  if (!stats.isDirectory()) return [path];
+  const files: string[] = [];
   await search(path, stats, options, new Set(), files);
   if (files.length === 0) {
     const deeper = options.recursive ? "" : " (sub-folders are searched with --recursive)";
@@ -116,37 +124,43 @@ async function expand(
     );
   }
   // By code unit, not by locale: the same order on every machine.
-  return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return files.sort((a, b) => (a < b ? -1 : 1));
 }
 
 async function search(
   folder: string,
   stats: Stats,
-  options: OpenOptions,
+  options: Omit<OpenOptions, "signal">,
   visited: Set<string>,
-  files: { path: string; sizeBytes: number }[],
+  files: string[],
 ): Promise<void> {
   const identity = `${stats.dev}:${stats.ino}`;
   if (visited.has(identity)) return;
   visited.add(identity);
-  let names: string[];
+  let entries: Dirent[];
   try {
-    names = await readdir(folder);
+    entries = await readdir(folder, { withFileTypes: true });
   } catch (thrown) {
     throw cannotRead(thrown, folder);
   }
   // Sorted, so that of two ways to one folder it is always the same that is taken.
-  for (const name of names.sort()) {
+  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const { name } = entry;
     // Hidden files are other programs' business: temporary files, `._name` of archives.
     if (name.startsWith(".")) continue;
     const path = join(folder, name);
     if (hasExtension(name, options.extensions)) {
+      // The folder's own word spares a look at each of a million files.
+      if (entry.isFile()) {
+        files.push(path);
+        continue;
+      }
       const child = await statOf(path);
-      if (child.isFile()) files.push({ path, sizeBytes: child.size });
+      if (child.isFile()) files.push(path);
       else if (child.isDirectory() && options.recursive) {
         await search(path, child, options, visited, files);
       }
-    } else if (options.recursive) {
+    } else if (options.recursive && !entry.isFile()) {
       // A dangling link that is no candidate is none of our business.
       const child = await stat(path).catch(() => undefined);
       if (child?.isDirectory()) await search(path, child, options, visited, files);
