@@ -71,6 +71,7 @@ function defineScore(program: Command) {
     .option("--memory <size>", "memory that all engines together may use", parseBytes)
     .option("--weight <share>", "share of the fleet against other runs", parseShare, 1)
     .option("--cache-dir <folder>", "results shared by runs (default: in the user's cache)")
+    .option("--scratch <folder>", "a fast local disk for poses on their way (default: the output)")
     .option("--no-cache", "neither read nor write the shared results")
     .option("--offline", "never touch the network")
     .option("--json", "one JSON value on standard output");
@@ -129,6 +130,7 @@ async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
       signal: interrupt.signal,
       observer: display,
       command: process.argv.slice(2),
+      ...(flags.scratch !== undefined && { scratch: path.resolve(flags.scratch) }),
       ...(!flags.cache && { cacheFolder: null }),
       ...(flags.cache && flags.cacheDir && { cacheFolder: path.resolve(flags.cacheDir) }),
     });

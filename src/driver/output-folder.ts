@@ -13,6 +13,7 @@ import { join, resolve } from "node:path";
 import { fromSystemError, RaysidueError } from "../base/errors.ts";
 import { ensureFolder, writeFileAtomically } from "../base/files.ts";
 import { isProvablyDead, makeOwnerWord } from "../base/process-owner.ts";
+import { ScratchFolder } from "./scratch-folder.ts";
 
 /** What a folder is for: a run with another identity may not write in it. */
 export type Identity = Readonly<Record<string, string>>;
@@ -36,6 +37,7 @@ export function leasesPathIn(folder: string): string {
 export class OutputFolder {
   readonly path: string;
   #isLocked = false;
+  #scratch: ScratchFolder | undefined;
 
   private constructor(path: string) {
     this.path = path;
@@ -44,8 +46,9 @@ export class OutputFolder {
   /**
    * Takes the folder for a run. Throws RaysidueError: "usage" where it belongs to other parameters
    * or is not ours, "try-again" where another run writes in it, "unavailable" if it is read-only.
+   * `scratchRoot`: where scratch goes; default: into the folder.
    */
-  static async open(path: string, identity: Identity): Promise<OutputFolder> {
+  static async open(path: string, identity: Identity, scratchRoot?: string): Promise<OutputFolder> {
     const folder = new OutputFolder(resolve(path));
     const present = await folder.#entries();
     const isOurs = present.includes(".raysidue") || present.includes("run.json");
@@ -62,6 +65,7 @@ export class OutputFolder {
       // What an earlier run left unfinished here; its results are in shards/.
       await rm(folder.work, { recursive: true, force: true });
       await ensureFolder(folder.work);
+      if (scratchRoot !== undefined) folder.#scratch = await ScratchFolder.create(scratchRoot);
     } catch (thrown) {
       await folder.close();
       throw fromSystemError(thrown, `cannot use output folder ${folder.path}`);
@@ -84,9 +88,14 @@ export class OutputFolder {
     return join(this.path, ".raysidue", "readings");
   }
 
-  /** Scratch of this run; removed at its end. */
+  /** Scratch of this run, on the output's own file system; removed at its end. */
   get work(): string {
     return join(this.path, ".raysidue", "work");
+  }
+
+  /** As `work`, for what is large and never becomes output: where the user said. */
+  get scratch(): string {
+    return this.#scratch?.path ?? this.work;
   }
 
   /** The batch attempts of this run. */
@@ -107,6 +116,7 @@ export class OutputFolder {
   async close(): Promise<void> {
     if (!this.#isLocked) return;
     this.#isLocked = false;
+    await this.#scratch?.remove();
     await rm(this.work, { recursive: true, force: true });
     await rm(this.#lockFile, { force: true });
   }

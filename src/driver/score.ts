@@ -62,6 +62,8 @@ export interface ScoreOptions extends Omit<JobOptions, "inputs" | "onInvalid"> {
   readonly keepsGraphs?: boolean;
   /** How often the ranking so far is written, at most; 0 for never. Default: 5 s. */
   readonly partialEveryMs?: number;
+  /** Where poses wait as they were read, some 15 bytes an atom; default: in the output folder. */
+  readonly scratch?: string;
   /** What reads the inputs; default: the machine's own files. */
   readonly files?: FileSource;
   readonly observer?: ScoreObserver;
@@ -97,13 +99,14 @@ export async function score(session: Session, options: ScoreOptions): Promise<Sc
   const sources = { embedding: scalars.name, regions: regions.name };
   const known = resolveScore(options.parameters ?? {}, sources);
   const parameters = options.keepsGraphs ? ({ ...known, graph: "kept" } as const) : known;
-  await using folder = await OutputFolder.open(options.outputFolder, {
+  const identity = {
     kind: "score",
     model: scorer.fingerprint,
     // Graphs may be asked for, or not, in the folder of the same scores.
     parameters: canonicalScoreJson(known),
     chains: JSON.stringify(options.chains),
-  });
+  };
+  await using folder = await OutputFolder.open(options.outputFolder, identity, options.scratch);
   session.provide(scorer);
   return await new ScoreJob(session, options, { folder, scorer, scalars, parameters }).run(
     startedAt,
@@ -149,8 +152,8 @@ class ScoreJob {
   async run(startedAt: number): Promise<ScoreSummary> {
     const { folder, parameters, scalars } = this.#parts;
     const { observer } = this.#options;
-    using plan = new Plan(folder.work, spaceDigest(this.#space));
-    const namesPath = join(folder.work, "names.tsv");
+    using plan = new Plan(folder.scratch, spaceDigest(this.#space));
+    const namesPath = join(folder.scratch, "names.tsv");
     const readAtMs = Date.now();
     const cache = { root: this.#cacheFolder, space: this.#space };
     const stores = await openKnown(folder.shards, cache);

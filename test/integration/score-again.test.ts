@@ -7,7 +7,14 @@
  * PyPI cannot be reached.
  */
 import assert from "node:assert/strict";
-import { readFileSync, renameSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { test } from "node:test";
 import { connect, openRegionTable, score } from "../../src/driver/api.ts";
 import { DISK, type FileSource } from "../../src/formats/file-source.ts";
@@ -47,7 +54,9 @@ test("known files are not opened, changed ones are", { skip }, async () => {
       chains: { heavy: "B", antigen: ["A"] },
       ...{ regions, files, embedding: "none", partialEveryMs: 0 },
       cacheFolder: sandbox.path("cache"),
+      scratch: sandbox.path("scratch"),
     });
+    assert.deepEqual(readdirSync(sandbox.path("scratch")), [], "scratch is cleaned");
     const [scores, failed] = [await readScores(outputFolder), await readFailed(outputFolder)];
     return { computed, opened, scores, failed };
   };
