@@ -2,15 +2,16 @@
  * The best poses of a run, copied into a folder of the output.
  *
  * Owns: what each is called there, and where its text comes from: a file of its own is copied byte
- * for byte, a model of several is cut out of its file, and what cannot be had any more that way
- * (mmCIF with several models, standard input, files that were changed meanwhile) is written as mmCIF
- * from what was scored: the chosen chains. Invariant: a pose's name never becomes a path; poses.tsv
- * says which file is which pose.
+ * for byte, a model of several is cut out of its file (atoms only, where that is mmCIF), and what
+ * cannot be had that way any more (standard input, files that were changed meanwhile) is written as
+ * mmCIF from what was scored: the chosen chains. Invariant: a pose's name never becomes a path;
+ * poses.tsv says which file is which pose, and of which there is none.
  */
 import { copyFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomically } from "../base/files.ts";
 import { commitTemporary } from "../formats/atomic-file.ts";
+import { readMmcif } from "../formats/mmcif.ts";
 import { mmcifText } from "../formats/mmcif-writer.ts";
 import { PDB_LINE_BYTES_MAX } from "../formats/pdb.ts";
 import { readTextLines } from "../formats/text-lines.ts";
@@ -41,13 +42,20 @@ export interface TopSources {
   readonly readAtMs: number;
 }
 
-type How = "copied" | "cut out" | "chosen chains";
+/** "changed": the file is not what was scored, and nothing else has the pose. */
+type How = "copied" | "cut out" | "chosen chains" | "changed";
+
+interface Copy {
+  /** Name in the folder; "" for none. */
+  readonly copy: string;
+  readonly how: How;
+}
 
 /** Characters of a pose's name that a file's name may have; the rank makes it unique. */
 const NAME_CHARS_MAX = 80;
 const UNSAFE = /[^A-Za-z0-9._-]+/g;
 const COPIED_EXTENSION = /\.(pdb|ent|cif|mmcif)(\.gz)?$/i;
-const CUT_EXTENSION = /\.(cif|mmcif)(\.gz)?$/i;
+const CIF_EXTENSION = /\.(cif|mmcif)(\.gz)?$/i;
 
 /** Copies `best` into `folder`, which is there and empty. Throws RaysidueError. */
 export async function copyTopPoses(
@@ -55,7 +63,7 @@ export async function copyTopPoses(
   folder: string,
   sources: TopSources,
 ): Promise<void> {
-  const copies = new Map<RankedPose, { readonly copy: string; readonly how: How }>();
+  const copies = new Map<RankedPose, Copy>();
   const width = String(best.at(-1)?.rank ?? 1).length;
   const nameOf = ({ rank, pose }: RankedPose, extension: string) => {
     const bare = pose.replace(UNSAFE, "_").slice(0, NAME_CHARS_MAX);
@@ -70,11 +78,12 @@ export async function copyTopPoses(
       await copyFile(file, join(folder, copy));
       await commitTemporary(join(folder, copy), join(folder, copy));
       copies.set(poses[0]!, { copy, how: "copied" });
-    } else if (!CUT_EXTENSION.test(file)) {
+    } else {
       const byLine = new Map(poses.map((pose) => [pose.line, pose]));
-      for await (const { line, text } of cutOut(file, byLine)) {
+      const isCif = CIF_EXTENSION.test(file);
+      for await (const { line, text } of isCif ? cutCif(file, byLine) : cutLines(file, byLine)) {
         const pose = byLine.get(line)!;
-        const copy = nameOf(pose, ".pdb");
+        const copy = nameOf(pose, isCif ? ".cif" : ".pdb");
         await writeFileAtomically(join(folder, copy), Buffer.from(text, "latin1"));
         copies.set(pose, { copy, how: "cut out" });
       }
@@ -82,9 +91,14 @@ export async function copyTopPoses(
   }
   for (const pose of best) {
     if (copies.has(pose)) continue;
+    const data = sources.plan.dataOf(pose.item);
+    if (data.length === 0) {
+      copies.set(pose, { copy: "", how: "changed" });
+      continue;
+    }
     const copy = nameOf(pose, ".cif");
-    const { structure } = decodePose(sources.plan.dataOf(pose.item));
-    await writeFileAtomically(join(folder, copy), Buffer.from(mmcifText(structure), "latin1"));
+    const text = mmcifText(decodePose(data).structure);
+    await writeFileAtomically(join(folder, copy), Buffer.from(text, "latin1"));
     copies.set(pose, { copy, how: "chosen chains" });
   }
   const table = await TsvWriter.create(join(folder, "poses.tsv"), TOP_COLUMNS);
@@ -129,14 +143,35 @@ async function isAsRead(file: string, readAtMs: number): Promise<boolean> {
   return found?.isFile() === true && found.mtimeMs < readAtMs;
 }
 
-/** The models that begin at the given lines of a PDB text or quiver archive, as files of one. */
-async function* cutOut(
+interface CutPose {
+  readonly line: number;
+  readonly text: string;
+}
+
+const OPENING = { recursive: false, extensions: [], kind: "structures" } as const;
+
+/** The models that begin at the given lines of an mmCIF file, as files of one. */
+async function* cutCif(
   file: string,
   starts: ReadonlyMap<number, unknown>,
-): AsyncGenerator<{ readonly line: number; readonly text: string }> {
+): AsyncGenerator<CutPose> {
+  let left = starts.size;
+  for await (const { bytes } of openInputs([file], OPENING)) {
+    for await (const record of readMmcif(bytes, file)) {
+      if (record.kind !== "structure" || !starts.has(record.structure.line)) continue;
+      yield { line: record.structure.line, text: mmcifText(record.structure) };
+      if (--left === 0) return;
+    }
+  }
+}
+
+/** The models that begin at the given lines of a PDB text or quiver archive, as files of one. */
+async function* cutLines(
+  file: string,
+  starts: ReadonlyMap<number, unknown>,
+): AsyncGenerator<CutPose> {
   const left = new Set(starts.keys());
-  const options = { recursive: false, extensions: [], kind: "structures" };
-  for await (const { bytes } of openInputs([file], options)) {
+  for await (const { bytes } of openInputs([file], OPENING)) {
     let line = 0;
     let start = 0;
     let kept: string[] = [];

@@ -47,17 +47,18 @@ describe("what score leaves behind", { skip: await scorerProblem() }, () => {
     const tags = ["../../../out", "/etc/passwd"];
     const entries = tags.map((tag, i) => `QV_TAG ${tag}\nQV_SCORE ${tag} a=1\n${plain(6 + i)}`);
     sandbox.write("poses/e.qv", entries.join(""));
+    sandbox.write("poses/f.cif", mmcifText(at(8), at(9)));
     const args = ["score", sandbox.path("poses"), ...SMALL, "--regions", regions, "-o", "out"];
-    const { stderr } = await sandbox.expect(0, [...args, "--top", "7", "--copy-poses"], {
+    const { stderr } = await sandbox.expect(0, [...args, "--top", "9", "--copy-poses"], {
       environment,
     });
     const out = sandbox.path("out");
     const ranking = await readScores(out);
-    assert.equal(ranking.length, 8);
+    assert.equal(ranking.length, 10);
     const top = await readTable(join(out, "top", "poses.tsv"), TOP_COLUMNS);
     assert.deepEqual(
       top.map(({ rank, pose, score }) => [rank, pose, score]),
-      ranking.slice(0, 7).map(({ rank, pose, score }) => [rank, pose, score]),
+      ranking.slice(0, 9).map(({ rank, pose, score }) => [rank, pose, score]),
     );
     assert.match(stderr, new RegExp(`1\\. \\d\\.\\d+ "${top[0]!.pose}"`));
     const copies = top.map(({ copy }) => copy);
@@ -74,7 +75,7 @@ describe("what score leaves behind", { skip: await scorerProblem() }, () => {
     const again = ["score", join(out, "top"), ...SMALL, "--regions", regions, "-o", "again"];
     await sandbox.expect(0, again, { environment });
     const { counts } = readReport(sandbox.path("again"));
-    assert.deepEqual([counts.records, counts.computed], [7, 0]);
+    assert.deepEqual([counts.records, counts.computed], [9, 0]);
     const rescored = await readScores(sandbox.path("again"));
     assert.deepEqual(
       rescored.map(({ score }) => score),
@@ -88,8 +89,8 @@ describe("what score leaves behind", { skip: await scorerProblem() }, () => {
     const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length;
     assert.ok(Math.abs(statistics!.mean - mean) < 1e-6);
     assert.ok(Math.abs(statistics!.max - scores[0]!) < 1e-6);
-    assert.equal(statistics!.high + statistics!.medium + statistics!.low, 8);
-    assert.equal(statistics!.flagged.off_centre, 8);
+    assert.equal(statistics!.high + statistics!.medium + statistics!.low, 10);
+    assert.equal(statistics!.flagged.off_centre, 10);
     assert.match(stderr, /scores: mean 0\.\d+, median/);
     for (const row of ranking) {
       assert.equal(row.HL_contact_flag, "not_applicable");

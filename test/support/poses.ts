@@ -66,8 +66,8 @@ export function modelsText(models: readonly (readonly string[])[]): string {
   return `${texts.join("")}END\n`;
 }
 
-/** The same atoms as mmCIF. */
-export function mmcifText(lines: readonly string[]): string {
+/** The same atoms as mmCIF, each model's. */
+export function mmcifText(...models: readonly (readonly string[])[]): string {
   const columns: [name: string, from: number, to: number][] = [
     ["group_PDB", 0, 6],
     ["auth_atom_id", 12, 16],
@@ -81,9 +81,10 @@ export function mmcifText(lines: readonly string[]): string {
     ["Cartn_z", 46, 54],
     ["type_symbol", 76, 78],
   ];
-  const head = ["data_pose", "loop_", ...columns.map(([name]) => `_atom_site.${name}`)];
-  const rows = lines.map((line) =>
-    columns.map(([, from, to]) => line.slice(from, to).trim() || "?").join(" "),
-  );
+  const names = [...columns.map(([name]) => name), "pdbx_PDB_model_num"];
+  const head = ["data_pose", "loop_", ...names.map((name) => `_atom_site.${name}`)];
+  const fields = (line: string) =>
+    columns.map(([, from, to]) => line.slice(from, to).trim() || "?").join(" ");
+  const rows = models.flatMap((lines, i) => lines.map((line) => `${fields(line)} ${i + 1}`));
   return `${[...head, ...rows].join("\n")}\n`;
 }
