@@ -22,9 +22,22 @@ function defineScore(program: Command) {
     .command("score <input...>")
     .description("rank docking poses (PDB, mmCIF, quiver; gzip; several models a file; folders)")
     .requiredOption("-o, --output <folder>", "where results go; the same command again resumes")
-    .requiredOption("--heavy <chain>", "chain id of the heavy chain")
+    .option("--heavy <chain>", "chain id of the heavy chain, or of a merged Fv")
     .option("--light <chain>", "chain id of the light chain (none for nanobodies)")
-    .requiredOption("--antigen <chains>", "chain ids of the antigen, with commas", splitChains)
+    .option("--antigen <chains>", "chain ids of the antigen, with commas", splitChains)
+    .addOption(
+      new Option("--auto", "find the chains of each pose by annotation").conflicts([
+        "heavy",
+        "light",
+        "antigen",
+      ]),
+    )
+    .addOption(
+      new Option("--check <how>", "look at a sample of the poses: tell what is odd, or refuse")
+        .choices(["off", "warn", "strict"] as const)
+        .default("warn" as const),
+    )
+    .option("--cure", "leave out hydrogens and terminal oxygens, which --check finds")
     .option("-m, --model <model>", "a scoring network of the catalogue", "deeprank-ab")
     .option(
       "--embed-model <model>",
@@ -100,6 +113,7 @@ async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
   using display = new JobDisplay("poses");
   try {
     const parameters = parametersOf(flags);
+    const chains = chainsOf(flags);
     const regions =
       flags.regions === undefined
         ? annotatedRegions({ onlyFirst: flags.compat === true })
@@ -115,7 +129,9 @@ async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
     const summary = await score(session, {
       inputs,
       outputFolder,
-      chains: chainsOf(flags),
+      chains,
+      check: flags.check,
+      cures: flags.cure === true,
       regions,
       ...(embedding !== undefined && { embedding }),
       parameters,
@@ -148,7 +164,12 @@ async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
   }
 }
 
-function chainsOf({ heavy, light, antigen }: ScoreFlags) {
+function chainsOf({ auto, heavy, light, antigen }: ScoreFlags) {
+  if (auto) return "auto";
+  if (heavy === undefined || antigen === undefined) {
+    const text = "name the chains with --heavy and --antigen, or let --auto find them";
+    throw new RaysidueError("usage", text);
+  }
   return { heavy, antigen, ...(light !== undefined && { light }) };
 }
 

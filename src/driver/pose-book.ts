@@ -61,6 +61,8 @@ export interface PoseBookPlace {
   readonly folder: string;
   readonly cacheRoot: string | null;
   readonly choice: ChainChoice;
+  /** Poses are read as science/health.ts cures them. */
+  readonly cures: boolean;
 }
 
 export class PoseBook {
@@ -83,7 +85,8 @@ export class PoseBook {
 
   static async open(place: PoseBookPlace): Promise<PoseBook> {
     const { heavy, light, antigen } = place.choice;
-    const parameters = JSON.stringify({ heavy, light: light ?? null, antigen });
+    const cure = place.cures ? { cures: true } : {};
+    const parameters = JSON.stringify({ heavy, light: light ?? null, antigen, ...cure });
     const space = { kind: "poses", fingerprint: READING, parameters, model: "files" };
     await ensureFolder(place.folder);
     const stores = await openKnown(place.folder, { root: place.cacheRoot, space });

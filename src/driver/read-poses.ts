@@ -6,19 +6,24 @@
  * and its neighbours are read. Memory is one model and the bytes of files that are fetched ahead
  * (pose-files.ts), whatever the input. A file of which everything is known is not parsed.
  */
+import { strict as assert } from "node:assert";
 import { messageOf, RaysidueError } from "../base/errors.ts";
 import { DISK, type FileSource } from "../formats/file-source.ts";
 import { readMmcif } from "../formats/mmcif.ts";
 import { readPdb } from "../formats/pdb.ts";
 import { readQuiver } from "../formats/quiver.ts";
+import { indexPathOf, parseQuiverIndex, type QuiverIndex } from "../formats/quiver-index.ts";
 import { type Structure, type StructureRecord, stemOf } from "../formats/structure.ts";
 import { listInputs, type TextInput } from "../formats/text-source.ts";
 import { TsvWriter } from "../formats/tsv.ts";
 import { encodePose } from "../kind/pose-item.ts";
 import { poseCost } from "../kind/score.ts";
+import type { ChainRoles } from "../science/chain-roles.ts";
 import { type ChainChoice, countResidues } from "../science/chains.ts";
+import { cured } from "../science/health.ts";
 import { itemDigest, type SpaceDigest } from "../store/content-key.ts";
 import type { ResultStore } from "../store/result-store.ts";
+import { DetectedPoses, type Detection, type PosePlace } from "./detected-poses.ts";
 import type { Plan } from "./plan.ts";
 import {
   PoseBook,
@@ -27,6 +32,7 @@ import {
   type ReadPose,
   type RefusedPose,
 } from "./pose-book.ts";
+import { type CheckMode, PoseCheck } from "./pose-check.ts";
 import { poseFiles } from "./pose-files.ts";
 import { NAME_COLUMNS } from "./read-sequences.ts";
 
@@ -39,10 +45,14 @@ const ENTRIES_MAX = 1 << 17;
 export interface ReadPosesOptions {
   readonly inputs: readonly string[];
   readonly isRecursive: boolean;
-  readonly choice: ChainChoice;
+  /** The chains of every pose, or how they are found. */
+  readonly chains: ChainChoice | Detection;
+  readonly check: CheckMode;
+  /** Hydrogens and terminal oxygens are left out. */
+  readonly cures: boolean;
   readonly namesPath: string;
   /** Where it stands what was read of files before; absent: all are parsed. */
-  readonly book?: Omit<PoseBookPlace, "choice">;
+  readonly book?: Omit<PoseBookPlace, "choice" | "cures">;
   /** Where results may be known, and how they are named. */
   readonly stores: readonly ResultStore[];
   readonly space: SpaceDigest;
@@ -64,41 +74,58 @@ export interface PoseCounts {
 
 /** Reads everything. Throws RaysidueError where no file is there or the user interrupts. */
 export async function readPoses(plan: Plan, options: ReadPosesOptions): Promise<PoseCounts> {
-  const { namesPath, choice } = options;
+  const { namesPath, chains, check: mode, cures } = options;
   const names = await TsvWriter.create(namesPath, NAME_COLUMNS);
-  const book = options.book && (await PoseBook.open({ ...options.book, choice }));
-  const reader = new PoseReader(plan, options, { names, book });
-  let warnings: readonly string[] = [];
+  // Chains that are found need every structure, and a strict check looks at each run's files.
+  const place = mode === "strict" ? undefined : options.book;
+  const book =
+    place && "heavy" in chains
+      ? await PoseBook.open({ ...place, choice: chains, cures })
+      : undefined;
+  const check = new PoseCheck(mode, { cures });
+  const detected =
+    "heavy" in chains ? undefined : new DetectedPoses(chains, `${namesPath}.detecting`);
+  const reader = new PoseReader(plan, options, { names, check, ...{ detected, book } });
+  const warnings: string[] = [];
   const counts = await reader.read().finally(async () => {
-    warnings = (await book?.close()) ?? [];
+    detected?.close();
+    warnings.push(...((await book?.close()) ?? []));
   });
-  return { ...counts, warnings };
+  return { ...counts, warnings: [...warnings, ...reader.notices, ...check.report()] };
+}
+
+interface ReaderParts {
+  readonly names: TsvWriter;
+  readonly check: PoseCheck;
+  readonly book: PoseBook | undefined;
+  /** Where poses wait whose chains are not chosen yet. */
+  readonly detected: DetectedPoses | undefined;
 }
 
 class PoseReader {
   readonly #plan: Plan;
   readonly #options: ReadPosesOptions;
-  readonly #names: TsvWriter;
-  readonly #book: PoseBook | undefined;
+  readonly #parts: ReaderParts;
+  readonly #notices: string[] = [];
   #files = 0;
   #records = 0;
   #refused = 0;
   #firstProblem = "";
 
-  constructor(
-    plan: Plan,
-    options: ReadPosesOptions,
-    parts: { readonly names: TsvWriter; readonly book: PoseBook | undefined },
-  ) {
+  constructor(plan: Plan, options: ReadPosesOptions, parts: ReaderParts) {
     this.#plan = plan;
     this.#options = options;
-    this.#names = parts.names;
-    this.#book = parts.book;
+    this.#parts = parts;
+  }
+
+  /** What a person should hear. */
+  get notices(): readonly string[] {
+    return this.#notices;
   }
 
   async read(): Promise<Omit<PoseCounts, "warnings">> {
     const { inputs, isRecursive, files = DISK, stores, space, signal } = this.#options;
-    const book = this.#book;
+    const { names, book, detected } = this.#parts;
     const extensions = STRUCTURE_EXTENSIONS;
     const listing = { recursive: isRecursive, extensions, kind: "structures" };
     const paths = await listInputs(inputs, listing);
@@ -110,9 +137,17 @@ class PoseReader {
         const { key } = file;
         if (key !== undefined && entries.length <= ENTRIES_MAX) await book?.note(key, entries);
       }
-      this.#options.onRead(this.#records);
+      this.#options.onRead(this.#records + (detected?.count ?? 0));
     }
-    await this.#names.close();
+    await detected?.end({
+      add: async (structure, choice, said) => {
+        await this.#encode(structure, { choice, said });
+      },
+      refuse: async (place, error) => {
+        await this.#refuseFor(error, place);
+      },
+    });
+    await names.close();
     return {
       files: this.#files,
       records: this.#records,
@@ -125,59 +160,82 @@ class PoseReader {
     this.#checkSignal();
     for (const entry of entries) {
       if ("reason" in entry) await this.#refuse(file, entry);
-      else await this.#add(file, entry, new Uint8Array());
+      else await this.#add(file, entry, { data: new Uint8Array() });
     }
   }
 
+  /** What was read, unless chains are still to be found. */
   async #readFile(input: TextInput): Promise<PoseEntry[]> {
+    const { detected } = this.#parts;
+    const { name: file } = input;
     const entries: PoseEntry[] = [];
+    const refuse = async (place: PosePlace, error: RaysidueError) => {
+      if (detected !== undefined) detected.refuse(place, error);
+      else entries.push(await this.#refuseFor(error, place));
+    };
     try {
-      for await (const record of readerOf(input)) {
+      for await (const record of await this.#open(input)) {
         this.#checkSignal();
-        if (record.kind === "structure") {
-          const entry = await this.#encode(input.name, record.structure);
-          if (entries.length <= ENTRIES_MAX) entries.push(entry);
-        } else {
+        if (record.kind === "fault") {
           const { name, line, error } = record.fault;
-          entries.push(await this.#refuseFor(error, { file: input.name, name, line }));
+          await refuse({ file, name, line }, error);
+        } else if (detected !== undefined) detected.add(record.structure);
+        else {
+          const entry = await this.#encode(record.structure);
+          if (entries.length <= ENTRIES_MAX) entries.push(entry);
         }
       }
     } catch (thrown) {
       // A file that is no text is one pose less, not the end of a campaign.
       if (!(thrown instanceof RaysidueError) || thrown.code !== "bad-input") throw thrown;
-      const place = { file: input.name, name: stemOf(input.name), line: 1 };
-      entries.push(await this.#refuseFor(thrown, place));
+      await refuse({ file, name: stemOf(file), line: 1 }, thrown);
     }
     return entries;
   }
 
-  async #encode(file: string, structure: Structure): Promise<PoseEntry> {
-    const { name, line, atomCount } = structure;
-    const { choice } = this.#options;
+  async #open({ name, bytes }: TextInput): Promise<AsyncGenerator<StructureRecord>> {
+    const bare = name.toLowerCase().replace(/\.gz$/, "");
+    if (bare.endsWith(".cif") || bare.endsWith(".mmcif")) return readMmcif(bytes, name);
+    if (!bare.endsWith(".qv")) return readPdb(bytes, name);
+    const onStale = (text: string) => this.#notices.push(text);
+    const index = await openIndex(name, this.#options.files ?? DISK).catch((thrown: unknown) => {
+      onStale(`${messageOf(thrown)}; the index was not used`);
+    });
+    return readQuiver(bytes, name, { onStale, ...(index && { index }) });
+  }
+
+  async #encode(structure: Structure, found?: ChainRoles): Promise<PoseEntry> {
+    const { name, line, source: file } = structure;
+    const { chains, cures } = this.#options;
+    const choice = found?.choice ?? chosen(chains);
+    let pose: ReadPose;
     let data: Uint8Array;
     try {
-      data = encodePose(structure, choice);
+      this.#parts.check.look(structure, choice);
+      const kept = cures ? cured(structure) : structure;
+      data = encodePose(kept, choice);
+      const [length, cost] = [countResidues(kept, choice), poseCost(kept.atomCount)];
+      pose = { name, line, digest: itemDigest(data), length, cost };
     } catch (thrown) {
       if (!(thrown instanceof RaysidueError) || thrown.code !== "bad-input") throw thrown;
       return this.#refuseFor(thrown, { file, name, line });
     }
-    const [length, cost] = [countResidues(structure, choice), poseCost(atomCount)];
-    const pose = { name, line, digest: itemDigest(data), length, cost };
-    await this.#add(file, pose, data);
+    await this.#add(file, pose, { data, said: found?.said });
     return pose;
   }
 
-  async #add(file: string, pose: ReadPose, data: Uint8Array): Promise<void> {
-    const { name, line, digest, length, cost } = pose;
+  async #add(
+    file: string,
+    { name, line, digest, length, cost }: ReadPose,
+    { data, said }: { readonly data: Uint8Array; readonly said?: string | undefined },
+  ): Promise<void> {
     this.#records++;
     this.#plan.addItem({ digest, data, length, cost });
-    await this.#names.write([[name, file, line, `${file}:${line}`, ""]]);
+    const note = `${file}:${line}${said === undefined ? "" : `; ${said}`}`;
+    await this.#parts.names.write([[name, file, line, note, ""]]);
   }
 
-  async #refuseFor(
-    error: RaysidueError,
-    { file, name, line }: { readonly file: string; readonly name: string; readonly line: number },
-  ): Promise<RefusedPose> {
+  async #refuseFor(error: RaysidueError, { file, name, line }: PosePlace): Promise<RefusedPose> {
     const message = messageOf(error);
     this.#firstProblem ||= message;
     const refused = { name, ...placeOf(message, { file, line }) };
@@ -189,8 +247,9 @@ class PoseReader {
     this.#records++;
     this.#refused++;
     this.#firstProblem ||= `${file}:${line}: ${reason}`;
+    this.#parts.check.refuse(`${file}:${line}: ${reason}`);
     this.#plan.addRefused(0);
-    await this.#names.write([[name, file, line, "", reason]]);
+    await this.#parts.names.write([[name, file, line, "", reason]]);
   }
 
   #checkSignal(): void {
@@ -209,9 +268,15 @@ function placeOf(
   return match === null ? { line, reason: message } : { line: Number(match[1]), reason: match[2]! };
 }
 
-function readerOf({ name, bytes }: TextInput): AsyncGenerator<StructureRecord> {
-  const bare = name.toLowerCase().replace(/\.gz$/, "");
-  if (bare.endsWith(".cif") || bare.endsWith(".mmcif")) return readMmcif(bytes, name);
-  if (bare.endsWith(".qv")) return readQuiver(bytes, name);
-  return readPdb(bytes, name);
+function chosen(chains: ChainChoice | Detection): ChainChoice {
+  assert("heavy" in chains, "chains of a pose are chosen before it is encoded");
+  return chains;
+}
+
+/** The index of a quiver archive, if there is one. Throws RaysidueError where it is none. */
+async function openIndex(archive: string, files: FileSource): Promise<QuiverIndex | undefined> {
+  const path = indexPathOf(archive);
+  // Positions in plain text are not those of a compressed archive, but its tags are the same.
+  const bytes = await files.read(path).catch(() => undefined);
+  return bytes && parseQuiverIndex(bytes, path);
 }

@@ -1,6 +1,7 @@
 /**
  * What is told of a scoring run: its plan, its summary and run.json.
  */
+import { RaysidueError } from "../base/errors.ts";
 import type { LocatedScorer } from "../model/scorer.ts";
 import type { ComputeOutcome } from "./compute-plan.ts";
 import { type JobFacts, type JobPlan, type JobSummary, writeReport } from "./job-report.ts";
@@ -8,6 +9,7 @@ import type { OutputFolder } from "./output-folder.ts";
 import type { Plan } from "./plan.ts";
 import type { PoseCounts } from "./read-poses.ts";
 import type { OutputCounts } from "./result-output.ts";
+import { OFF_CENTRE, OFF_CENTRE_MAX } from "./score-row.ts";
 import type { ScoreStatistics } from "./score-statistics.ts";
 import type { RankedPose } from "./top-poses.ts";
 
@@ -71,4 +73,23 @@ export async function reportScores(run: ScoreRun): Promise<ScoreSummary> {
     command,
   });
   return summary;
+}
+
+/** What to say where scores depend on a frame that poses may not share. */
+export function offCentreWarnings({ flagged }: ScoreStatistics, { rows }: OutputCounts): string[] {
+  const count = flagged[OFF_CENTRE] ?? 0;
+  if (count === 0) return [];
+  const said = `${count} of ${rows} poses lie over ${OFF_CENTRE_MAX} angstrom from the origin`;
+  return [`${said}, on which scores depend: compare poses of one frame, or use --centre com`];
+}
+
+/** Why there is no ranking. */
+export function nothingScored(
+  inputs: readonly string[],
+  read: PoseCounts,
+  { failures }: ComputeOutcome,
+): RaysidueError {
+  const [computed] = failures.values();
+  const reason = read.firstProblem || computed || "there is no pose";
+  return new RaysidueError("bad-input", `${inputs.join(", ")}: no pose was scored: ${reason}`);
 }

@@ -6,7 +6,6 @@
  * known needs neither annotation nor embedding; killed at any moment, the same call goes on where the last durable row ended.
  */
 import { join } from "node:path";
-import { RaysidueError } from "../base/errors.ts";
 import type { FileSource } from "../formats/file-source.ts";
 import {
   canonicalScoreJson,
@@ -22,20 +21,27 @@ import { type NamedSpace, publish } from "../store/cache.ts";
 import { defaultCacheFolder } from "../store/cache-folder.ts";
 import { spaceDigest } from "../store/content-key.ts";
 import type { ResultStore } from "../store/result-store.ts";
+import { annotatedRegions } from "./annotated-regions.ts";
 import { type ComputeOutcome, computePlan, openKnown } from "./compute-plan.ts";
 import { openScalars } from "./embedded-scalars.ts";
 import { OutputFolder } from "./output-folder.ts";
 import { PartialRanking } from "./partial-ranking.ts";
 import { Plan } from "./plan.ts";
+import type { CheckMode } from "./pose-check.ts";
 import { askOfPoses } from "./pose-sequences.ts";
 import { type PoseCounts, readPoses } from "./read-poses.ts";
 import type { RegionSource } from "./region-source.ts";
-import { type OutputCounts, writeOutput } from "./result-output.ts";
+import { writeOutput } from "./result-output.ts";
 import type { ScalarSource } from "./scalar-source.ts";
-import { planOfPoses, reportScores, type ScoreSummary } from "./score-report.ts";
-import { OFF_CENTRE, OFF_CENTRE_MAX } from "./score-row.ts";
-import type { ScoreStatistics } from "./score-statistics.ts";
+import {
+  nothingScored,
+  offCentreWarnings,
+  planOfPoses,
+  reportScores,
+  type ScoreSummary,
+} from "./score-report.ts";
 import { ScoreTables } from "./score-tables.ts";
+import type { AskingJob } from "./sequence-answers.ts";
 import type { JobObserver, JobOptions } from "./sequence-job.ts";
 import type { Session } from "./session.ts";
 import { copyTopPoses, type TopSources } from "./top-poses.ts";
@@ -43,7 +49,12 @@ import { copyTopPoses, type TopSources } from "./top-poses.ts";
 export interface ScoreOptions extends Omit<JobOptions, "inputs" | "onInvalid"> {
   /** PDB, mmCIF, quiver archives, each also gzipped; folders of them; `-` for a PDB stream. */
   readonly inputs: readonly string[];
-  readonly chains: ChainChoice;
+  /** Of every pose; "auto": found by annotation (science/chain-roles.ts). */
+  readonly chains: ChainChoice | "auto";
+  /** Health checks of a sample (science/health.ts): told, or a reason to score nothing. */
+  readonly check?: CheckMode;
+  /** Leaves out what the checks call curable. */
+  readonly cures?: boolean;
   /** Who numbers the antibodies' sequences. */
   readonly regions: RegionSource;
   /** Who embeds residues: a model as for `embed`, "none", or scalars of one's own. Absent: the
@@ -105,6 +116,7 @@ export async function score(session: Session, options: ScoreOptions): Promise<Sc
     // Graphs may be asked for, or not, in the folder of the same scores.
     parameters: canonicalScoreJson(known),
     chains: JSON.stringify(options.chains),
+    ...(options.cures && { cured: "true" }),
   };
   await using folder = await OutputFolder.open(options.outputFolder, identity, options.scratch);
   session.provide(scorer);
@@ -171,8 +183,8 @@ class ScoreJob {
       const { failures } = outcome;
       const counts = await writeOutput({ folder, plan, namesPath, stores, tables, failures });
       const statistics = tables.statistics();
-      if (statistics === undefined) throw this.#nothingScored(read, outcome);
-      this.#warnOffCentre(statistics, counts);
+      if (statistics === undefined) throw nothingScored(this.#options.inputs, read, outcome);
+      for (const warning of offCentreWarnings(statistics, counts)) this.#warn(warning);
       await this.#share();
       for (const store of stores) for (const warning of store.warnings) this.#warn(warning);
       const total = (performance.now() - startedAt) / 1000;
@@ -191,19 +203,24 @@ class ScoreJob {
   }
 
   async #read({ plan, namesPath, stores }: ComputeSources): Promise<PoseCounts> {
-    const { inputs, isRecursive, chains, copiesTop, files, observer } = this.#options;
+    const { inputs, isRecursive, chains, check, cures, copiesTop, files } = this.#options;
+    const { align } = this.#parts.parameters;
+    const numbered = (sequences: ReadonlySet<string>) =>
+      annotatedRegions().regionsOf(sequences, this.#askingJob());
     const book = { folder: this.#parts.folder.readings, cacheRoot: this.#cacheFolder };
     const read = await readPoses(plan, {
       inputs,
       isRecursive: isRecursive === true,
-      choice: chains,
+      chains: chains === "auto" ? { align, numbered } : chains,
+      check: check ?? "warn",
+      cures: cures === true,
       namesPath,
       // Poses that are copied may have to be written from what was read of them.
       ...(!copiesTop && { book }),
       ...{ stores, space: spaceDigest(this.#space) },
       ...(files && { files }),
       signal: this.#signal,
-      onRead: (poses) => observer?.onRead?.(poses),
+      onRead: (poses) => this.#options.observer?.onRead?.(poses),
     });
     for (const warning of read.warnings) this.#warn(warning);
     plan.deduplicate();
@@ -212,20 +229,9 @@ class ScoreJob {
 
   async #compute({ plan, namesPath, stores }: ComputeSources): Promise<ComputeOutcome> {
     const { folder, scalars, parameters } = this.#parts;
-    const { weight, outputFolder, observer } = this.#options;
-    const known = await askOfPoses(plan, {
-      regions: this.#options.regions,
-      scalars,
-      align: parameters.align,
-      job: {
-        session: this.#session,
-        shardFolder: folder.sequences,
-        workFolder: folder.work,
-        cacheFolder: this.#cacheFolder,
-        signal: this.#signal,
-        onWarning: (text) => this.#warn(text),
-      },
-    });
+    const { regions, weight, outputFolder, observer } = this.#options;
+    const { align } = parameters;
+    const known = await askOfPoses(plan, { regions, scalars, align, job: this.#askingJob() });
     const partial = this.#startPartial({ plan, namesPath, stores });
     const outcome = computePlan({
       session: this.#session,
@@ -247,6 +253,18 @@ class ScoreJob {
     return outcome.finally(() => partial?.[Symbol.asyncDispose]());
   }
 
+  #askingJob(): AskingJob {
+    const { folder } = this.#parts;
+    return {
+      session: this.#session,
+      shardFolder: folder.sequences,
+      workFolder: folder.work,
+      cacheFolder: this.#cacheFolder,
+      signal: this.#signal,
+      onWarning: (text) => this.#warn(text),
+    };
+  }
+
   #startPartial(sources: ComputeSources): PartialRanking | undefined {
     const { partialEveryMs: everyMs = PARTIAL_EVERY_MS } = this.#options;
     const { items, located } = sources.plan.distinct.counts();
@@ -266,20 +284,6 @@ class ScoreJob {
       top: top ?? 0,
       ...(copiesTop && { copyTop: (best, to) => copyTopPoses(best, to, sources) }),
     });
-  }
-
-  #nothingScored(read: PoseCounts, { failures }: ComputeOutcome): RaysidueError {
-    const [computed] = failures.values();
-    const reason = read.firstProblem || computed || "there is no pose";
-    const { inputs } = this.#options;
-    return new RaysidueError("bad-input", `${inputs.join(", ")}: no pose was scored: ${reason}`);
-  }
-
-  #warnOffCentre({ flagged }: ScoreStatistics, { rows }: OutputCounts): void {
-    const count = flagged[OFF_CENTRE] ?? 0;
-    if (count === 0) return;
-    const said = `${count} of ${rows} poses lie over ${OFF_CENTRE_MAX} angstrom from the origin`;
-    this.#warn(`${said}, on which scores depend: compare poses of one frame, or use --centre com`);
   }
 
   async #share(): Promise<void> {

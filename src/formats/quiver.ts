@@ -2,20 +2,30 @@
  * Quiver archives (`.qv`): many PDB structures in one text, each under a tag.
  *
  * Owns: where an entry begins. Invariant: an entry's name is its tag; score lines, Rosetta's
- * energy tables and comments are no atoms and are skipped. Source: the quiver tool of RFantibody;
+ * energy tables and comments are no atoms and are skipped; an entry that a fitting index has and the
+ * archive has not is a fault. Source: the quiver tool of RFantibody;
  * an entry is `QV_TAG tag`, optionally `QV_SCORE tag k=v|k=v`, then PDB lines.
  */
 import { RaysidueError } from "../base/errors.ts";
 import { PDB_LINE_BYTES_MAX } from "./pdb.ts";
 import { PdbModels } from "./pdb-models.ts";
+import { IndexComparison, type QuiverIndex } from "./quiver-index.ts";
 import type { StructureRecord } from "./structure.ts";
 import { readTextLines } from "./text-lines.ts";
+
+export interface QuiverOptions {
+  readonly index?: QuiverIndex | undefined;
+  /** Told why an index is left aside. */
+  readonly onStale?: (text: string) => void;
+}
 
 /** Yields the entries in order, each whole or as a fault with file and line. */
 export async function* readQuiver(
   bytes: AsyncIterable<Uint8Array>,
   source: string,
+  { index, onStale }: QuiverOptions = {},
 ): AsyncGenerator<StructureRecord> {
+  const comparison = index && new IndexComparison(index);
   let entry: PdbModels | undefined;
   let line = 0;
   for await (const lines of readTextLines(bytes, { source, bytesMax: PDB_LINE_BYTES_MAX })) {
@@ -24,7 +34,9 @@ export async function* readQuiver(
       if (text.startsWith("QV_TAG")) {
         const record = entry?.end(line - 1);
         if (record !== undefined) yield record;
-        entry = new PdbModels({ source, name: tagOf(text, source, line) });
+        const name = tagOf(text, source, line);
+        entry = new PdbModels({ source, name });
+        comparison?.see(name);
       } else if (entry !== undefined) {
         const record = entry.push(text, line);
         if (record !== undefined) yield record;
@@ -36,6 +48,11 @@ export async function* readQuiver(
   if (entry === undefined) throw bad(source, Math.max(line, 1), "no QV_TAG in a quiver archive");
   const record = entry.end(line);
   if (record !== undefined) yield record;
+  if (comparison?.stale !== undefined) onStale?.(comparison.stale);
+  for (const name of comparison?.missing ?? []) {
+    const text = `the archive ends before entry ${JSON.stringify(name)} of its index; was it cut?`;
+    yield { kind: "fault", fault: { name, source, line, error: bad(source, line, text) } };
+  }
 }
 
 function tagOf(text: string, source: string, line: number): string {

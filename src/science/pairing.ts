@@ -20,9 +20,19 @@ export type PairingFlag = "ok" | "low_HL_contacts" | "not_applicable";
 /** `not_applicable` without a light chain; `ok` if a chain has no alpha carbon at all. */
 export function pairingOf(structure: Structure, choice: ChainChoice): PairingFlag {
   if (choice.light === undefined) return "not_applicable";
-  const heavy = alphaCarbons(structure, choice.heavy, HEAVY_COUNT);
-  const light = alphaCarbons(structure, choice.light, LIGHT_COUNT);
-  if (heavy.length === 0 || light.length === 0) return "ok";
+  const count = countPairs(structure, choice.heavy, choice.light);
+  return count !== undefined && count < PAIRS_MIN ? "low_HL_contacts" : "ok";
+}
+
+/** Close pairs of the two chains' alpha carbons; undefined if a chain has none at all. */
+export function countPairs(
+  structure: Structure,
+  heavyId: string,
+  lightId: string,
+): number | undefined {
+  const heavy = alphaCarbons(structure, heavyId, HEAVY_COUNT);
+  const light = alphaCarbons(structure, lightId, LIGHT_COUNT);
+  if (heavy.length === 0 || light.length === 0) return undefined;
   const { x, y, z } = structure;
   let count = 0;
   for (const h of heavy) {
@@ -31,7 +41,7 @@ export function pairingOf(structure: Structure, choice: ChainChoice): PairingFla
       if (Math.sqrt(dx * dx + dy * dy + dz * dz) < CUTOFF) count++;
     }
   }
-  return count < PAIRS_MIN ? "low_HL_contacts" : "ok";
+  return count;
 }
 
 function alphaCarbons(structure: Structure, id: string, countMax: number): number[] {

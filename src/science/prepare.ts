@@ -112,6 +112,15 @@ export function prepareComplex(
   return finish(structure, { atoms, residues, sequences });
 }
 
+/** The sequence of one chain, as it would be a heavy chain's. */
+export function chainSequence(
+  structure: Structure,
+  chain: StructureChain,
+  alignment: Alignment,
+): string {
+  return lettersOf(structure, placedOf(structure, chain), alignment);
+}
+
 /** The sequences of a pose without preparing it: what is annotated and embedded. */
 export function poseSequences(
   structure: Structure,
