@@ -12,7 +12,6 @@ import { setTimeout as delay, setImmediate } from "node:timers/promises";
 import { messageOf } from "../base/errors.ts";
 import { readTsv, type TsvField, TsvWriter } from "../formats/tsv.ts";
 import { type ScoreParameters, splitRow } from "../kind/score.ts";
-import { KEY_BYTES } from "../store/content-key.ts";
 import { ResultStore } from "../store/result-store.ts";
 import type { OutputFolder } from "./output-folder.ts";
 import type { Plan } from "./plan.ts";
@@ -106,41 +105,37 @@ export class PartialRanking {
 
   /** Scores rows that are new; says whether there were any. */
   async #readNew(): Promise<boolean> {
+    const { distinct } = this.#options.plan;
     await using fresh = await ResultStore.open(this.#options.folder.shards, { writable: true });
     let count = 0;
-    let items: number[] = [];
-    for (const item of this.#scores.keys()) {
-      if (Number.isNaN(this.#scores[item])) items.push(item);
-      if (items.length < LOOKUP_ITEMS && item < this.#scores.length - 1) continue;
-      for (const rows of piecesOf(await this.#find(items, fresh))) count += await this.#read(rows);
-      items = [];
+    let next = 0;
+    let rows: FoundRow[] = [];
+    let wanted: { readonly item: number; readonly key: Uint8Array }[] = [];
+    const flush = async () => {
+      rows.push(...(await lookUp(wanted, fresh)));
+      for (const piece of piecesOf(rows)) count += await this.#read(piece);
+      [rows, wanted] = [[], []];
+      await setImmediate();
       this.#ending.signal.throwIfAborted();
-    }
-    return count > 0;
-  }
-
-  async #find(items: readonly number[], fresh: ResultStore): Promise<FoundRow[]> {
-    const { plan, stores } = this.#options;
-    const rows: FoundRow[] = [];
-    const unlocated: number[] = [];
-    for (const item of items) {
-      const place = plan.distinct.place(item);
-      if (place === undefined) unlocated.push(item);
-      else rows.push({ item, ...place, store: stores[place.store]! });
-    }
-    // Items are numbered in ascending order of their keys, as a lookup wants them.
-    const keys = Buffer.alloc(unlocated.length * KEY_BYTES);
-    unlocated.forEach((item, i) => {
-      keys.set(plan.distinct.read(item).key, i * KEY_BYTES);
-    });
-    const { shards, offsets, sizes } = await fresh.lookup(keys);
-    unlocated.forEach((item, i) => {
-      const shard = shards[i]!;
-      if (shard >= 0) {
-        rows.push({ item, store: fresh, shard, offset: offsets[i]!, size: sizes[i]! });
+    };
+    const addLocated = async (end: number) => {
+      for (; next < end; next++) {
+        if (!Number.isNaN(this.#scores[next])) continue;
+        const place = distinct.place(next);
+        const store = place && this.#options.stores[place.store];
+        if (store !== undefined) rows.push({ item: next, ...place!, store });
+        if (rows.length >= LOOKUP_ITEMS) await flush();
       }
-    });
-    return rows;
+    };
+    for (const { item, key } of distinct.unlocated()) {
+      await addLocated(item);
+      next = item + 1;
+      if (Number.isNaN(this.#scores[item])) wanted.push({ item, key: Uint8Array.from(key) });
+      if (wanted.length + rows.length >= LOOKUP_ITEMS) await flush();
+    }
+    await addLocated(this.#scores.length);
+    await flush();
+    return count > 0;
   }
 
   async #read(rows: readonly FoundRow[]): Promise<number> {
@@ -191,7 +186,7 @@ export class PartialRanking {
   async #write(): Promise<void> {
     const { folder, namesPath } = this.#options;
     const { scores, records, items } = await this.#knownRecords();
-    const best = rankOf(scores).subarray(0, SHOWN_MAX);
+    const best = rankOf(scores, SHOWN_MAX);
     const ranks = new Map(Array.from(best, (place, i) => [records[place]!, i] as const));
     const lines = new Array<TsvField[]>(best.length);
     let record = 0;
@@ -218,6 +213,19 @@ export class PartialRanking {
     }
     await rename(work, folder.file(PARTIAL_NAME));
   }
+}
+
+/** Where rows of `wanted` stand, of those that have one; keys ascend, as a lookup wants them. */
+async function lookUp(
+  wanted: readonly { readonly item: number; readonly key: Uint8Array }[],
+  store: ResultStore,
+): Promise<FoundRow[]> {
+  const keys = Buffer.concat(wanted.map(({ key }) => key));
+  const { shards, offsets, sizes } = await store.lookup(keys);
+  return wanted.flatMap(({ item }, i) => {
+    const shard = shards[i]!;
+    return shard < 0 ? [] : [{ item, store, shard, offset: offsets[i]!, size: sizes[i]! }];
+  });
 }
 
 /** Rows in pieces that fit into memory. */

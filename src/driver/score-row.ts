@@ -57,7 +57,10 @@ export function formatScore(score: number): string {
   return score.toFixed(DIGITS);
 }
 
-/** Places of scores, the best first; equal ones in the order of the input. */
-export function rankOf(scores: Float32Array): Uint32Array {
-  return Uint32Array.from(scores.keys()).sort((a, b) => scores[b]! - scores[a]! || a - b);
+/** Places of the `count` best scores, the best first; equal ones in the order of the input. */
+export function rankOf(scores: Float32Array, count = scores.length): Uint32Array {
+  // Numbers alone sort ten times as fast: they say which places need to be ranked.
+  const bound = count < scores.length ? scores.slice().sort()[scores.length - count]! : -Infinity;
+  const places = Uint32Array.from(scores.keys()).filter((place) => scores[place]! >= bound);
+  return places.sort((a, b) => scores[b]! - scores[a]! || a - b).subarray(0, count);
 }
