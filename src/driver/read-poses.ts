@@ -9,12 +9,13 @@
 import { strict as assert } from "node:assert";
 import { messageOf, RaysidueError } from "../base/errors.ts";
 import { DISK, type FileSource } from "../formats/file-source.ts";
+import { listInputs } from "../formats/input-paths.ts";
 import { readMmcif } from "../formats/mmcif.ts";
 import { readPdb } from "../formats/pdb.ts";
 import { readQuiver } from "../formats/quiver.ts";
 import { indexPathOf, parseQuiverIndex, type QuiverIndex } from "../formats/quiver-index.ts";
 import { type Structure, type StructureRecord, stemOf } from "../formats/structure.ts";
-import { listInputs, type TextInput } from "../formats/text-source.ts";
+import type { TextInput } from "../formats/text-source.ts";
 import { TsvWriter } from "../formats/tsv.ts";
 import { encodePose } from "../kind/pose-item.ts";
 import { poseCost } from "../kind/score.ts";

@@ -1,17 +1,16 @@
 /**
  * Named streams of text bytes: files, folders, standard input, gzipped or not.
  *
- * Owns: finding the inputs that a command line names, and turning each into plain bytes.
+ * Owns: turning each input that a command line names (input-paths.ts) into plain bytes.
  * Invariant: what comes out is neither empty, nor compressed, nor binary, nor cut short; otherwise
  * iteration throws a RaysidueError that names the input. Memory is a few read buffers, whatever
- * the size. It knows no format: extensions are the caller's.
+ * the size. It knows no format.
  */
-import { createReadStream, type Dirent, type Stats } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { createReadStream } from "node:fs";
 import { addAbortSignal, pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
-import { fromSystemError, messageOf, RaysidueError } from "../base/errors.ts";
+import { messageOf, RaysidueError } from "../base/errors.ts";
+import { cannotRead, type ListOptions, listInputs } from "./input-paths.ts";
 
 /** Extensions under which folders are searched for FASTA; each also with `.gz`. */
 export const FASTA_EXTENSIONS = [".fa", ".fasta", ".faa", ".fas", ".seq"] as const;
@@ -23,13 +22,7 @@ export interface TextInput {
   readonly bytes: AsyncIterable<Uint8Array>;
 }
 
-export interface OpenOptions {
-  /** Search sub-folders of folders too. Links are followed; a folder is visited once. */
-  readonly recursive: boolean;
-  /** Lower case, with dot; what counts in folders. Files named explicitly may be called anything. */
-  readonly extensions: readonly string[];
-  /** What to call such files in messages, e.g. `FASTA`. */
-  readonly kind: string;
+export interface OpenOptions extends ListOptions {
   /** Ends reading at once, even where it waits for standard input. */
   readonly signal?: AbortSignal;
 }
@@ -52,25 +45,6 @@ export async function* openInputs(
   for (const path of await listInputs(paths, options)) yield openInput(path, options.signal);
 }
 
-/** The paths that `paths` stand for, in order. Throws as `openInputs`. */
-export async function listInputs(
-  paths: readonly string[],
-  options: Omit<OpenOptions, "signal">,
-): Promise<string[]> {
-  if (paths.length === 0)
-    throw new RaysidueError("usage", "no input given; name a file, a folder, or - for stdin");
-  if (paths.filter((path) => path === "-").length > 1) {
-    throw new RaysidueError("usage", "- (standard input) can be given only once");
-  }
-  const found: string[] = [];
-  for (const path of paths) {
-    if (path === "-") found.push(path);
-    // A folder may hold more files than a call can have arguments.
-    else for (const file of await expand(path, options)) found.push(file);
-  }
-  return found;
-}
-
 /** An input of its own, read as it is asked for. */
 export function openInput(path: string, signal?: AbortSignal): TextInput {
   const name = path === "-" ? "<stdin>" : path;
@@ -80,97 +54,6 @@ export function openInput(path: string, signal?: AbortSignal): TextInput {
     return signal === undefined ? source : addAbortSignal(signal, source);
   };
   return { name, bytes: plainText(raw, name) };
-}
-
-async function statOf(path: string): Promise<Stats> {
-  try {
-    return await stat(path);
-  } catch (thrown) {
-    throw cannotRead(thrown, path);
-  }
-}
-
-/** `fromSystemError` speaks of writing where permission is missing; here it is reading. */
-export function cannotRead(thrown: unknown, path: string): RaysidueError {
-  const errno = (thrown as NodeJS.ErrnoException | null)?.code;
-  if (errno === "ABORT_ERR") {
-    return new RaysidueError("cancelled", `${path}: interrupted while reading`, { cause: thrown });
-  }
-  if (errno === "EACCES" || errno === "EPERM") {
-    const text = `cannot read ${path}: permission denied; ask its owner for read access`;
-    return new RaysidueError("bad-input", text, { cause: thrown });
-  }
-  if (errno === "ELOOP") {
-    const text = `cannot read ${path}: the link leads in a circle`;
-    return new RaysidueError("bad-input", text, { cause: thrown });
-  }
-  return fromSystemError(thrown, `cannot read ${path}`);
-}
-
-async function expand(
-  path: string,
-  options: Omit<OpenOptions, "signal">,
-): Promise<readonly string[]> {
-  const stats = await statOf(path);
-  if (!stats.isDirectory()) return [path];
-  const files: string[] = [];
-  await search(path, stats, options, new Set(), files);
-  if (files.length === 0) {
-    const deeper = options.recursive ? "" : " (sub-folders are searched with --recursive)";
-    throw new RaysidueError(
-      "bad-input",
-      `${path}: directory without ${options.kind}; ` +
-        `looked for ${options.extensions.join(", ")}, each also with .gz${deeper}`,
-    );
-  }
-  // By code unit, not by locale: the same order on every machine.
-  return files.sort((a, b) => (a < b ? -1 : 1));
-}
-
-async function search(
-  folder: string,
-  stats: Stats,
-  options: Omit<OpenOptions, "signal">,
-  visited: Set<string>,
-  files: string[],
-): Promise<void> {
-  const identity = `${stats.dev}:${stats.ino}`;
-  if (visited.has(identity)) return;
-  visited.add(identity);
-  let entries: Dirent[];
-  try {
-    entries = await readdir(folder, { withFileTypes: true });
-  } catch (thrown) {
-    throw cannotRead(thrown, folder);
-  }
-  // Sorted, so that of two ways to one folder it is always the same that is taken.
-  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    const { name } = entry;
-    // Hidden files are other programs' business: temporary files, `._name` of archives.
-    if (name.startsWith(".")) continue;
-    const path = join(folder, name);
-    if (hasExtension(name, options.extensions)) {
-      // The folder's own word spares a look at each of a million files.
-      if (entry.isFile()) {
-        files.push(path);
-        continue;
-      }
-      const child = await statOf(path);
-      if (child.isFile()) files.push(path);
-      else if (child.isDirectory() && options.recursive) {
-        await search(path, child, options, visited, files);
-      }
-    } else if (options.recursive && !entry.isFile()) {
-      // A dangling link that is no candidate is none of our business.
-      const child = await stat(path).catch(() => undefined);
-      if (child?.isDirectory()) await search(path, child, options, visited, files);
-    }
-  }
-}
-
-function hasExtension(name: string, extensions: readonly string[]): boolean {
-  const bare = name.toLowerCase().replace(/\.gz$/, "");
-  return extensions.some((extension) => bare.endsWith(extension));
 }
 
 /** Formats that people mistake for text, by their first bytes, with what to do about each. */
