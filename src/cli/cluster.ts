@@ -3,7 +3,7 @@
  */
 import type { Command } from "@commander-js/extra-typings";
 import { printJson } from "./exit.ts";
-import { collect, parseCount } from "./option-values.ts";
+import { collect, parseCount, parseSeconds } from "./option-values.ts";
 
 const ADDRESS = "bridge://HOST:7471, ray://HOST:10001 or http://HOST:8265";
 
@@ -28,15 +28,17 @@ async function connect(address: string) {
 interface FleetFlags {
   readonly cpus?: number | undefined;
   readonly gpus?: number | undefined;
+  readonly maxIdle?: number | undefined;
   readonly package?: string | undefined;
   readonly emulate?: string[] | undefined;
 }
 
-function fleetOptions({ cpus, gpus, package: packagePath, emulate }: FleetFlags) {
+function fleetOptions({ cpus, gpus, maxIdle, package: packagePath, emulate }: FleetFlags) {
   return {
     onNotice: say,
     ...(cpus !== undefined && { cpus }),
     ...(gpus !== undefined && { gpus }),
+    ...(maxIdle !== undefined && { idleMaxSeconds: maxIdle }),
     ...(packagePath !== undefined && { packagePath }),
     ...(emulate !== undefined && { emulate }),
   };
@@ -47,10 +49,15 @@ function addUp(cluster: Command): void {
     .command("up")
     .description("start a scheduler on the head and a worker daemon on every node; they stay")
     .requiredOption("--address <url>", ADDRESS)
-    .option("--cpus <n>", "CPUs of each node (default: all)", parseCount(1))
-    .option("--gpus <n>", "GPUs of each node (default: all)", parseCount(0))
-    .option("--min-workers <n>", "nodes to ask Ray's autoscaler for", parseCount(0))
-    .option("--max-workers <n>", "nodes to use at most", parseCount(1))
+    .option("--cpus <n>", "CPUs of each worker (default: all of its node)", parseCount(1))
+    .option("--gpus <n>", "GPUs of each worker (default: all of its node)", parseCount(0))
+    .option("--max-idle <time>", "give workers back after so long without work", parseSeconds)
+    .option(
+      "--min-workers <n>",
+      "workers to have at least: asked of Ray's autoscaler",
+      parseCount(0),
+    )
+    .option("--max-workers <n>", "workers to have at most", parseCount(1))
     .option("--package <folder>", "raysidue on storage that nodes share (default: shipped)")
     .option("--emulate <device>", "offer emulated devices instead; repeatable", collect)
     .action(async ({ address, minWorkers, maxWorkers, ...flags }) => {
@@ -69,8 +76,9 @@ function addScale(cluster: Command): void {
     .command("scale <workers>")
     .description("make the fleet that is up so large; more nodes are asked of Ray's autoscaler")
     .requiredOption("--address <url>", ADDRESS)
-    .option("--cpus <n>", "CPUs of each node (default: all)", parseCount(1))
-    .option("--gpus <n>", "GPUs of each node (default: all)", parseCount(0))
+    .option("--cpus <n>", "CPUs of each worker (default: all of its node)", parseCount(1))
+    .option("--gpus <n>", "GPUs of each worker (default: all of its node)", parseCount(0))
+    .option("--max-idle <time>", "give workers back after so long without work", parseSeconds)
     .option("--package <folder>", "raysidue on storage that nodes share (default: shipped)")
     .option("--emulate <device>", "offer emulated devices instead; repeatable", collect)
     .action(async (workers, { address, ...flags }) => {

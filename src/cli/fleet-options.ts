@@ -3,13 +3,18 @@
  */
 import type { Command } from "commander";
 import type { ConnectOptions } from "../driver/api.ts";
-import { collect, parseCount } from "./option-values.ts";
+import { collect, parseCount, parseSeconds } from "./option-values.ts";
 
 /** Adds them to `command`; their values are FleetFlags. Untyped as job-options.ts, and why there. */
 export function addFleetOptions(command: Command): void {
   command
     .option("--min-workers <n>", "on a cluster: worker daemons at least", parseCount(1))
     .option("--max-workers <n>", "on a cluster: worker daemons at most", parseCount(1))
+    .option(
+      "--max-idle <time>",
+      "on a Ray cluster: give workers back after so long without work",
+      parseSeconds,
+    )
     .option("--cpus <n>", "on a cluster: of each worker", parseCount(1))
     .option("--gpus <n>", "on a Ray cluster: of each worker", parseCount(0))
     .option("--partition <name>", "slurm: where the workers' jobs go")
@@ -26,6 +31,7 @@ export function addFleetOptions(command: Command): void {
 export interface FleetFlags {
   readonly minWorkers?: number | undefined;
   readonly maxWorkers?: number | undefined;
+  readonly maxIdle?: number | undefined;
   readonly cpus?: number | undefined;
   readonly gpus?: number | undefined;
   readonly partition?: string | undefined;
@@ -39,10 +45,12 @@ export interface FleetFlags {
 export function clusterOptions(flags: FleetFlags, sharedFolder: string): ConnectOptions {
   const { minWorkers, maxWorkers, maxConcurrent, cpus, gpus, partition, gres, time, sbatch } =
     flags;
+  const { maxIdle } = flags;
   return {
     sharedFolder,
     ...(minWorkers !== undefined && { workersMin: minWorkers }),
     ...(maxWorkers !== undefined && { workersMax: maxWorkers }),
+    ...(maxIdle !== undefined && { idleMaxSeconds: maxIdle }),
     ...(cpus !== undefined && { cpus }),
     ...(gpus !== undefined && { gpus }),
     ...(partition !== undefined && { partition }),

@@ -33,6 +33,7 @@ function defineStart(worker: Command) {
     .option("--tls-key <file>", "PEM")
     .option("--tls-client-ca <file>", "PEM; drivers must have a certificate of it")
     .option("--grace <time>", "end after this long without a scheduler", parseSeconds, 60)
+    .option("--max-idle <time>", "end after this long without work (default: stay)", parseSeconds)
     .option("--ends-in <time>", "this node is taken away then: get no work beyond it", parseSeconds)
     .option("--spool <folder>", "where rows wait that the driver must fetch")
     .option("--with-parent", "end when standard input closes");
@@ -76,6 +77,7 @@ async function startWorker(options: StartFlags): Promise<void> {
     listen: options.listen,
     spoolFolder: join(spoolRoot, `${process.pid}`),
     graceMs: options.grace * 1000,
+    idleMaxMs: options.maxIdle === undefined ? undefined : 1000 * options.maxIdle,
     endsAt: options.endsIn === undefined ? undefined : performance.now() + 1000 * options.endsIn,
     version: VERSION,
     log: createLog("worker"),

@@ -8,6 +8,7 @@
 import { RaysidueError } from "../base/errors.ts";
 import type { RayCluster } from "../ray/cluster.ts";
 import { Supplies } from "../ray/daemon-start.ts";
+import { bundleOf } from "../ray/node-request.ts";
 import { openCluster, parseClusterAddress } from "../ray/open-cluster.ts";
 import { stopFleet } from "../ray/worker-fleet.ts";
 import type { DaemonStatus, RayNode } from "../rpc/bridge-messages.ts";
@@ -25,11 +26,6 @@ export interface ClusterState {
   readonly nodes: readonly RayNode[];
   /** Of the shared fleet and of sessions. */
   readonly daemons: readonly DaemonStatus[];
-}
-
-export interface UpOptions extends RayFleetOptions {
-  /** Asked of Ray's autoscaler until the fleet ends. */
-  readonly workersMin?: number;
 }
 
 export class ClusterControl {
@@ -66,10 +62,8 @@ export class ClusterControl {
    * Brings the shared fleet up where it is not, a daemon on every node that has none. Resolves when
    * each node's daemon runs or failed (told by `onNotice`), with the scheduler's `HOST:PORT`.
    */
-  async up(options: UpOptions): Promise<string> {
-    const { workersMin = 0, packagePath } = options;
-    if (workersMin > 0) await this.#ask(workersMin, options);
-    const supplies = new Supplies([], packagePath ?? "");
+  async up(options: RayFleetOptions): Promise<string> {
+    const supplies = new Supplies([], options.packagePath ?? "");
     const own = { fleet: SHARED_FLEET, token: await userTokenOrNew(), supplies };
     const address = await startHeadScheduler(this.#cluster, own, DEFAULT_PORT);
     const workers = workerFleet(this.#cluster, { ...own, address }, options);
@@ -84,8 +78,9 @@ export class ClusterControl {
   }
 
   /** Makes the shared fleet `count` workers large; more nodes are asked of Ray's autoscaler. */
-  async scale(count: number, options: UpOptions): Promise<void> {
-    await this.#ask(count, options);
+  async scale(count: number, options: RayFleetOptions): Promise<void> {
+    const bundle = bundleOf(options, await this.#cluster.nodes());
+    await this.#cluster.requestResources(Array.from({ length: count }, () => bundle));
     const workers = (await this.#cluster.findDaemons(SHARED_FLEET)).filter(
       ({ role }) => role === "worker",
     );
@@ -106,10 +101,5 @@ export class ClusterControl {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  #ask(count: number, { cpus = 1, gpus = 0 }: Pick<UpOptions, "cpus" | "gpus">): Promise<void> {
-    const bundle = gpus > 0 ? { CPU: cpus, GPU: gpus } : { CPU: cpus };
-    return this.#cluster.requestResources(Array.from({ length: count }, () => bundle));
   }
 }

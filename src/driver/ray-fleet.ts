@@ -12,6 +12,7 @@ import { Deferred } from "../base/deferred.ts";
 import { RaysidueError } from "../base/errors.ts";
 import type { RayCluster } from "../ray/cluster.ts";
 import { Supplies, UnreachableError } from "../ray/daemon-start.ts";
+import type { FleetNow } from "../ray/fleet-size.ts";
 import { type ClusterAddress, openCluster } from "../ray/open-cluster.ts";
 import { stopFleet, WorkerFleet } from "../ray/worker-fleet.ts";
 import { makeToken } from "../rpc/channel.ts";
@@ -29,7 +30,11 @@ export interface RayFleetOptions {
   /** CPUs and GPUs that a daemon holds of each node; absent: all. */
   readonly cpus?: number;
   readonly gpus?: number;
+  /** Asked of Ray's autoscaler; more are where the work is worth it. */
+  readonly workersMin?: number;
   readonly workersMax?: number;
+  /** Daemons beyond `workersMin` without work for so long are given back. */
+  readonly idleMaxSeconds?: number;
   /** Our installation on storage that all nodes share; absent: it is shipped to them. */
   readonly packagePath?: string;
   readonly emulate?: readonly string[];
@@ -94,6 +99,11 @@ export class RayFleet {
   /** Rejects when the fleet cannot go on. */
   get broken(): Promise<never> {
     return this.#broken.promise;
+  }
+
+  /** How far the session's run is: more nodes may be worth their start. */
+  onProgress({ workers, idealSeconds }: FleetNow): void {
+    this.#owned?.workers.resize({ workers, idealSeconds });
   }
 
   async close(): Promise<void> {
@@ -172,7 +182,8 @@ export function workerFleet(
   own: OwnFleet & { readonly address: string },
   options: RayFleetOptions,
 ): WorkerFleet {
-  const { cpus, gpus, workersMax, emulate = [], onNotice = () => {} } = options;
+  const { cpus, gpus, emulate = [], onNotice = () => {} } = options;
+  const { workersMin, workersMax, idleMaxSeconds } = options;
   return new WorkerFleet({
     cluster,
     fleet: own.fleet,
@@ -187,7 +198,9 @@ export function workerFleet(
     environment: { RAYSIDUE_TOKEN: own.token },
     cpus,
     gpus,
+    workersMin,
     workersMax,
+    idleMaxSeconds,
     onNotice,
   });
 }

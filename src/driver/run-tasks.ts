@@ -201,6 +201,7 @@ class FollowedRun {
         }
         return;
       case "progress":
+        this.#options.session.onProgress(event);
         return listener.onProgress(event);
       case "notice":
         return listener.onNotice(event.text);

@@ -7,7 +7,7 @@
  */
 import { messageOf, RaysidueError } from "../base/errors.ts";
 import { type ClusterAddress, parseClusterAddress } from "../ray/open-cluster.ts";
-import type { SchedulerStatus } from "../rpc/messages.ts";
+import type { Progress, SchedulerStatus } from "../rpc/messages.ts";
 import { SchedulerConnection } from "../rpc/scheduler-service.ts";
 import { readClientTls, type TlsFiles } from "../rpc/tls.ts";
 import { parseAddress } from "./address.ts";
@@ -41,6 +41,8 @@ interface OwnFleet {
   readonly address: string;
   readonly token: string;
   readonly broken: Promise<never>;
+  /** How far a run on it is. */
+  onProgress?(progress: Progress): void;
   close(): Promise<void>;
 }
 
@@ -83,6 +85,11 @@ export class Session {
   /** What the next run is going to do: a fleet that is asked for is sized by it. */
   expect(work: ExpectedWork): void {
     this.#expected = work;
+  }
+
+  /** Tells the session's own fleet how far a run on it is. */
+  onProgress(progress: Progress): void {
+    this.#fleet?.onProgress?.(progress);
   }
 
   /** Makes a model known that a run is going to need: a fleet on a cluster is given its files. */

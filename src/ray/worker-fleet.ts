@@ -18,6 +18,8 @@ import {
   startDaemon,
   UnreachableError,
 } from "./daemon-start.ts";
+import { type FleetNow, NODE_START_SECONDS, workersWanted } from "./fleet-size.ts";
+import { NodeRequest } from "./node-request.ts";
 
 export interface WorkerFleetOptions {
   readonly cluster: RayCluster;
@@ -31,13 +33,19 @@ export interface WorkerFleetOptions {
   /** Of each node; absent: all it has. */
   readonly cpus?: number | undefined;
   readonly gpus?: number | undefined;
+  /** Asked of Ray's autoscaler where there are fewer; these are never given back. */
+  readonly workersMin?: number | undefined;
   readonly workersMax?: number | undefined;
+  /** A daemon without work for this long is given back; absent: none is. */
+  readonly idleMaxSeconds?: number | undefined;
   /** Told what a person should read. */
   readonly onNotice: (text: string) => void;
 }
 
 /** Ray's table of nodes is cheap to read, and a node that joins should work soon. */
 const NODES_MS = 1000;
+/** Where there is no node yet, one that was asked for is waited for so long. */
+const NODE_WAIT_MS = 600_000;
 const BACKOFF_FIRST_MS = 1000;
 const BACKOFF_MAX_MS = 30_000;
 /** A daemon that was told to end closes its engines within this time. */
@@ -50,6 +58,12 @@ export class WorkerFleet {
   /** Each node's first attempt. */
   readonly #attempts = new Map<string, Promise<void>>();
   readonly #first = new Deferred<void>();
+  readonly #request: NodeRequest;
+  /** Nodes whose daemons stay without work, and those whose daemons were given back. */
+  readonly #kept = new Set<string>();
+  readonly #resting = new Set<string>();
+  #nodes: readonly RayNode[] = [];
+  #resizing: Promise<void> | undefined;
   readonly #stop = new AbortController();
   #watching: Promise<void> | undefined;
   #failures = 0;
@@ -58,6 +72,7 @@ export class WorkerFleet {
   constructor(options: WorkerFleetOptions) {
     this.#options = options;
     this.#board = new DaemonBoard(options.cluster, options.onNotice);
+    this.#request = new NodeRequest(options.cluster, options);
   }
 
   /**
@@ -66,12 +81,21 @@ export class WorkerFleet {
    */
   async start(): Promise<void> {
     const nodes = await this.#liveNodes();
-    if (nodes.length === 0) {
-      throw new RaysidueError("try-again", "the Ray cluster has no node with a free CPU yet");
+    const { workersMin = 0, cpus = 1, onNotice } = this.#options;
+    if (nodes.length < workersMin) {
+      onNotice(`asking Ray's autoscaler for ${workersMin} nodes, ${nodes.length} are there`);
+      await this.#request.ask(workersMin, this.#nodes);
+    } else if (nodes.length === 0) {
+      const text = `the Ray cluster has no node with ${cpus} CPUs or more`;
+      throw new RaysidueError("try-again", `${text}; ask for nodes with --min-workers`);
     }
+    const late = setTimeout(() => {
+      const text = `no node came within ${NODE_WAIT_MS / 1000} s; does the cluster have an autoscaler?`;
+      if (this.#members.size === 0) this.#first.reject(new RaysidueError("try-again", text));
+    }, NODE_WAIT_MS);
     this.#watching = this.#watch(nodes);
     try {
-      await this.#first.promise;
+      await this.#first.promise.finally(() => clearTimeout(late));
     } catch (thrown) {
       await this.close();
       throw thrown;
@@ -80,6 +104,17 @@ export class WorkerFleet {
 
   get statuses(): readonly DaemonStatus[] {
     return this.#board.all;
+  }
+
+  /** Asks for more nodes, or for those fewer that the rest of the work is worth. */
+  resize(now: FleetNow): void {
+    if (this.#stop.signal.aborted) return;
+    this.#resizing ??= this.#resize(now)
+      // Out of reach: the board says so, and the next progress asks again.
+      .catch(() => {})
+      .finally(() => {
+        this.#resizing = undefined;
+      });
   }
 
   /** Resolves when every node that is a member now has a daemon that runs, or failed once. */
@@ -108,21 +143,38 @@ export class WorkerFleet {
     await this.#board.close();
     await this.#watching;
     await Promise.all(this.#members.values());
+    await this.#resizing;
+    await this.#request.close().catch(() => {});
     await stopFleet(this.#options.cluster, this.#options.fleet);
   }
 
   async #liveNodes(): Promise<readonly RayNode[]> {
     const nodes = await this.#options.cluster.nodes();
+    this.#nodes = nodes;
     const wanted = this.#options.cpus ?? 1;
     const fit = nodes.filter(({ isAlive, cpus }) => isAlive && cpus >= wanted);
     return fit.slice(0, this.#options.workersMax ?? fit.length);
+  }
+
+  async #resize(now: FleetNow): Promise<void> {
+    const { workersMin, workersMax, onNotice } = this.#options;
+    const limits = { workersMin, workersMax, nodeStartSeconds: NODE_START_SECONDS };
+    const wanted = workersWanted(now, limits);
+    if (wanted > now.workers) this.#resting.clear();
+    if (wanted <= now.workers && this.#request.asked === 0) return;
+    const isMore = wanted > Math.max(this.#request.asked, this.#members.size);
+    if (!(await this.#request.ask(wanted, this.#nodes)) || !isMore) return;
+    const left = Math.round(now.idealSeconds);
+    onNotice(
+      `asking Ray's autoscaler for ${wanted} nodes: ${left} s of work are left for ${now.workers}`,
+    );
   }
 
   async #watch(initial: readonly RayNode[]): Promise<void> {
     let nodes = initial;
     while (!this.#stop.signal.aborted) {
       for (const node of nodes) {
-        if (this.#members.has(node.nodeId)) continue;
+        if (this.#members.has(node.nodeId) || this.#resting.has(node.nodeId)) continue;
         const attempt = new Deferred<void>();
         this.#attempts.set(node.nodeId, attempt.promise);
         const member = this.#keep(node, attempt).finally(() => this.#members.delete(node.nodeId));
@@ -150,6 +202,11 @@ export class WorkerFleet {
             status.version !== version && (status.state === "ended" || status.state === "lost"),
         );
         if (last !== undefined) this.#say(node, `${last.state}: ${last.reason}`);
+        if (this.#wasGivenBack(last)) {
+          this.#resting.add(node.nodeId);
+          this.#board.remove(daemonName(start));
+          return;
+        }
       } catch (thrown) {
         attempt.resolve();
         if (this.#stop.signal.aborted) return;
@@ -163,6 +220,12 @@ export class WorkerFleet {
         .catch(() => true);
       if (!isThere) return;
     }
+  }
+
+  /** A daemon that ends well by itself had no work. */
+  #wasGivenBack(last: DaemonStatus | undefined): boolean {
+    const { idleMaxSeconds } = this.#options;
+    return idleMaxSeconds !== undefined && last?.state === "ended" && last.exitCode === 0;
   }
 
   #fail(node: RayNode, thrown: unknown): void {
@@ -187,13 +250,20 @@ export class WorkerFleet {
       spec: {
         fleet,
         role: "worker",
-        arguments: this.#options.arguments,
+        arguments: [...this.#options.arguments, ...this.#idleArguments(node)],
         environment,
         addresses,
         cpus: cpus ?? node.cpus,
         gpus: gpus ?? node.gpus,
       },
     };
+  }
+
+  #idleArguments({ nodeId }: RayNode): readonly string[] {
+    const { idleMaxSeconds, workersMin = 0 } = this.#options;
+    if (this.#kept.size < workersMin) this.#kept.add(nodeId);
+    if (idleMaxSeconds === undefined || this.#kept.has(nodeId)) return [];
+    return ["--max-idle", String(idleMaxSeconds)];
   }
 
   #pause(ms: number): Promise<void> {

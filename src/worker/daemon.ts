@@ -22,6 +22,7 @@ import type { ServerTls, TlsFiles } from "../rpc/tls.ts";
 import { BulkServer } from "./bulk-server.ts";
 import { type DeviceOptions, Devices } from "./devices.ts";
 import { EnginePool } from "./engine-pool.ts";
+import { IdleWatch } from "./idle-watch.ts";
 import { ServedRun, type WorkerEngines } from "./served-run.ts";
 import { Spools } from "./spools.ts";
 
@@ -46,6 +47,8 @@ export interface WorkerOptions extends DeviceOptions {
   readonly spoolFolder: string;
   /** Without a scheduler for this long, the daemon ends. */
   readonly graceMs: number;
+  /** Without work for this long, the daemon drains and ends; absent: it stays. */
+  readonly idleMaxMs?: number | undefined;
   /** When this node is taken away (`performance.now()`), if that is known: it drains before. */
   readonly endsAt?: number | undefined;
   readonly version: string;
@@ -63,6 +66,7 @@ export class WorkerDaemon {
   readonly #runs = new Map<string, ServedRun>();
   readonly #closed = new Deferred<void>();
   readonly #stop = new AbortController();
+  readonly #idle = new IdleWatch(() => this.#devices.all.every(({ lane }) => lane.isIdle));
   #stream: MessageStream<WorkerOrder, WorkerReport> | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #isDraining = false;
@@ -96,6 +100,10 @@ export class WorkerDaemon {
 
   async start(): Promise<void> {
     await this.#bulk.start();
+    const { idleMaxMs } = this.#options;
+    if (idleMaxMs !== undefined) {
+      this.#idle.start(idleMaxMs, () => this.drain(`no work for ${idleMaxMs / 1000} s`));
+    }
     void this.#attachAgainAndAgain();
   }
 
@@ -120,6 +128,7 @@ export class WorkerDaemon {
 
   async #close(reason?: RaysidueError): Promise<void> {
     this.#stop.abort();
+    this.#idle.stop();
     clearInterval(this.#heartbeat);
     for (const device of this.#devices.all) device.lane.abandon();
     this.#stream?.break(new RaysidueError("cancelled", "the worker is closing"));
@@ -241,6 +250,7 @@ export class WorkerDaemon {
 
   #openRun(spec: RunSpec): void {
     if (this.#isDraining || this.#runs.has(spec.runId)) return;
+    this.#idle.touch();
     const run = new ServedRun(spec, this.#spools.open(spec.runId));
     this.#runs.set(spec.runId, run);
     void run.open(this.#devices, this.#engines, (report) => this.#send(report));
@@ -254,6 +264,7 @@ export class WorkerDaemon {
   }
 
   #assign(batch: AssignedBatch): void {
+    this.#idle.touch();
     const device = this.#devices.byNumber(batch.device);
     const serving = this.#runs.get(batch.runId)?.on(batch.device);
     if (device !== undefined && serving !== undefined) {

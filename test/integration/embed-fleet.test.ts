@@ -141,3 +141,17 @@ test("no scheduler there: said at once, with the address, and nothing written", 
     /no scheduler at 127\.0\.0\.1:1 for 0 s .* check the address/,
   );
 });
+
+test("a worker without work for its --max-idle ends well, one with work goes on", async () => {
+  await using sandbox = new Sandbox();
+  sandbox.write("a.fasta", fastaOf(sequences));
+  const { address } = await sandbox.startScheduler();
+  const embed = ["embed", "a.fasta", "-o", "out", "-m", "emulate", "--address", address];
+  const driver = sandbox.start(embed);
+  await driver.printed(/plan: /, "stderr");
+  const worker = await sandbox.startWorker(address, ["--emulate", "speed=9", "--max-idle", "2s"]);
+  assert.equal((await driver.ended).exit, 0);
+  const { exit, stderr } = await worker.ended;
+  assert.equal(exit, 0);
+  assert.match(stderr, /no work for 2 s/);
+});

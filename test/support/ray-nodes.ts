@@ -82,8 +82,8 @@ export class RayNodes {
     try {
       await nodes.#layCable();
       await nodes.add(options.cpus, { dashboard: options.dashboard === true });
-      const more = Array.from({ length: options.count - 1 }, () => nodes.add(options.cpus));
-      await Promise.all(more);
+      // One after another: Ray gives up on a node that has not started within 30 s.
+      for (let i = 1; i < options.count; i++) await nodes.add(options.cpus);
       return nodes;
     } catch (thrown) {
       await nodes.stop();
@@ -123,6 +123,17 @@ export class RayNodes {
         : [`--address=${this.headAddress}:6379`];
     if (node === 0) role.push(`--include-dashboard=${options.dashboard === true}`);
     if (node === 0) role.push(`--temp-dir=${join(this.folder, "ray")}`);
+    const start = () => this.#startRay(address, cpus, role);
+    await start().catch(async (thrown: unknown) => {
+      if (node === 0) throw thrown;
+      // A busy machine: once more, when what is left of it is gone.
+      for (const { pid } of await this.find(`--node_ip_address=${address}`)) kill(pid, "SIGKILL");
+      await start();
+    });
+    return node;
+  }
+
+  async #startRay(address: string, cpus: number, role: readonly string[]): Promise<void> {
     await this.exec("ray", [
       "start",
       ...role,
@@ -132,7 +143,6 @@ export class RayNodes {
       "--object-store-memory=100000000",
       "--disable-usage-stats",
     ]);
-    return node;
   }
 
   /** Runs a program of Ray's environment inside the namespace and returns its output. */
