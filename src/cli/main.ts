@@ -7,6 +7,7 @@
 import { Command as TypedCommand } from "@commander-js/extra-typings";
 import { type Command, CommanderError } from "commander";
 import { VERSION } from "../base/version.ts";
+import { addAnalyzeCommand } from "./analyze.ts";
 import { addAnnotateCommand } from "./annotate.ts";
 import { addCacheCommand } from "./cache.ts";
 import { addClusterCommand } from "./cluster.ts";
@@ -37,6 +38,7 @@ function createProgram(): Command {
   addEmbedCommand(program);
   addScoreCommand(program);
   addAnnotateCommand(program as unknown as Command);
+  addAnalyzeCommand(program);
   addComputeCommand(program as unknown as Command);
   addModelCommand(program);
   addCacheCommand(program);
