@@ -203,7 +203,7 @@ class ScoreJob {
   }
 
   async #read({ plan, namesPath, stores }: ComputeSources): Promise<PoseCounts> {
-    const { inputs, isRecursive, chains, check, cures, copiesTop, files } = this.#options;
+    const { inputs, isRecursive, chains, check, cures, files } = this.#options;
     const { align } = this.#parts.parameters;
     const numbered = (sequences: ReadonlySet<string>) =>
       annotatedRegions().regionsOf(sequences, this.#askingJob());
@@ -215,8 +215,7 @@ class ScoreJob {
       check: check ?? "warn",
       cures: cures === true,
       namesPath,
-      // Poses that are copied may have to be written from what was read of them.
-      ...(!copiesTop && { book }),
+      book,
       ...{ stores, space: spaceDigest(this.#space) },
       ...(files && { files }),
       signal: this.#signal,
