@@ -14,6 +14,7 @@ standard library only, no dataclasses, Python 3.9 or newer.
 
 from __future__ import annotations
 
+import base64
 import collections
 import hashlib
 import json
@@ -54,6 +55,8 @@ NODE_MIN = (20, 20)
 PACKAGES_KEPT = 3
 PACKAGE_AGE_SECONDS = 86_400.0
 MAIN = "dist/src/cli/main.js"
+# Of a file that a driver reads: small enough for any gRPC limit on the way.
+PIECE_BYTES = 4 << 20
 
 # Becomes the daemon, in a process group of its own. Forking happens in this interpreter of one
 # thread and not in the agent, whose libraries have hooks. Before that it leaves a janitor behind,
@@ -269,6 +272,23 @@ class NodeAgent:
             self._change.notify_all()
         return json.dumps({})
 
+    def read(self, path: str, offset: int) -> str:
+        """A piece of a file of a run that was left on this node, and the file's size."""
+        with self._change:
+            self._heard = time.monotonic()
+        root = os.path.realpath(self._runs_folder())
+        try:
+            whole = os.path.realpath(os.path.join(root, path))
+            if os.path.commonpath([root, whole]) != root:
+                raise OSError(f"{path} is no file of a run")
+            with open(whole, "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                file.seek(offset)
+                data = base64.b64encode(file.read(PIECE_BYTES)).decode()
+        except OSError as thrown:
+            return json.dumps({"error": f"{socket.gethostname()}: {thrown}"})
+        return json.dumps({"data": data, "sizeBytes": size})
+
     def stop(self, grace_seconds: float) -> str:
         """Ends the daemon, first kindly; then this agent ends too."""
         with self._change:
@@ -327,12 +347,18 @@ class NodeAgent:
     def _is_present(self, file: dict[str, Any]) -> bool:
         if file["kind"] == "package":
             return os.path.isfile(os.path.join(self._package_folder(file["digest"]), MAIN))
-        root = _hub_root()
+        root = self._root_of(file)
         for entry in file.get("entries", []):
             path = os.path.join(root, entry["path"])
             if not os.path.exists(path) or os.path.getsize(path) != int(entry["sizeBytes"]):
                 return False
         return True
+
+    def _runs_folder(self) -> str:
+        return os.path.join(self._cache, "runs")
+
+    def _root_of(self, file: dict[str, Any]) -> str:
+        return self._runs_folder() if file["kind"] == "run" else _hub_root()
 
     def _package_folder(self, digest: str) -> str:
         return os.path.join(self._cache, "packages", digest)
@@ -359,12 +385,12 @@ class NodeAgent:
         handle, sha256, path = self._parts[digest]
         handle.close()
         # A model's files have digests of their own, which the daemon checks before it opens them.
-        if file["kind"] == "package" and sha256.hexdigest() != digest:
+        if file["kind"] != "hub" and sha256.hexdigest() != digest:
             raise ValueError(f"the file {digest[:12]} arrived with another digest")
         if file["kind"] == "package":
             self._install_package(digest, path)
         else:
-            root = _hub_root()
+            root = self._root_of(file)
             os.makedirs(root, exist_ok=True)
             _extract(path, root)
         self._drop_part(digest)
@@ -501,6 +527,7 @@ class NodeAgent:
         values = {
             "{nodeAddress}": self._spec["nodeAddress"],
             "{folder}": self._folder,
+            "{runs}": self._runs_folder(),
             "{address}": address,
         }
         arguments = []

@@ -82,6 +82,7 @@ class Operations:
             "missingFiles": self._missing_files,
             "holdsFile": self._holds_file,
             "installFile": self._install_file,
+            "readFile": self._read_file,
         }
         try:
             if method == "addPiece":
@@ -276,6 +277,15 @@ class Operations:
             if "error" in answer:
                 raise OperationError("unavailable", answer["error"])
         return {}
+
+    def _read_file(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A piece of a file that a run left on one daemon's node; its bytes in base64."""
+        handle = self._agent_of(request["name"])
+        asked = handle.read.remote(request["path"], int(request.get("offset", 0)))
+        answer = json.loads(ray.get(asked, timeout=CALL_SECONDS))
+        if "error" in answer:
+            raise OperationError("unavailable", answer["error"])
+        return answer
 
     def _forget_files(self) -> None:
         now = time.monotonic()

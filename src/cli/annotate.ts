@@ -3,10 +3,13 @@
  */
 import { type Command, Option } from "commander";
 import type { AnnotateInput } from "../driver/api.ts";
+import { addDetachOption, type DetachFlags, detachJob } from "./detach.ts";
 import { addJobOptions, type JobFlags, runJob } from "./job-options.ts";
 import { parseFraction, parseList } from "./option-values.ts";
 
-type AnnotateFlags = JobFlags & Required<Pick<AnnotateInput, "chains" | "minConfidence">>;
+type AnnotateFlags = JobFlags &
+  DetachFlags &
+  Required<Pick<AnnotateInput, "chains" | "minConfidence">>;
 
 export function addAnnotateCommand(program: Command): void {
   const command = program
@@ -19,7 +22,9 @@ export function addAnnotateCommand(program: Command): void {
     )
     .option("--min-confidence <share>", "of a domain's alignment, 0 to 1", parseFraction, 0.5);
   addJobOptions(command);
+  addDetachOption(command);
   command.action(async (inputs: string[], flags: AnnotateFlags) => {
+    if (flags.detach === true) return detachJob(command, inputs, flags, async () => []);
     await runJob(inputs, flags, {
       run: async (session, options) => {
         const { annotate } = await import("../driver/api.ts");

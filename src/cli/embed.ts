@@ -3,6 +3,7 @@
  */
 import { type Command, Option } from "@commander-js/extra-typings";
 import type { Command as UntypedCommand } from "commander";
+import { addDetachOption, type DetachFlags, detachJob } from "./detach.ts";
 import { EXIT_QUARANTINED, printJson } from "./exit.ts";
 import { addFleetOptions, clusterOptions, type FleetFlags } from "./fleet-options.ts";
 import {
@@ -17,7 +18,16 @@ import {
 export function addEmbedCommand(program: Command): void {
   const command = defineEmbed(program);
   addFleetOptions(command as unknown as UntypedCommand);
-  command.action(runEmbed);
+  addDetachOption(command as unknown as UntypedCommand);
+  command.action((inputs, flags: EmbedFlags) => {
+    if (flags.detach !== true) return runEmbed(inputs, flags);
+    return detachJob(command as unknown as UntypedCommand, inputs, flags, async () => {
+      const { resolveTarget } = await import("../driver/embed-target.ts");
+      const { model, offline } = flags;
+      const parameters = parametersOf(flags);
+      return [(await resolveTarget({ model, parameters, isOffline: offline === true })).model];
+    });
+  });
 }
 
 function defineEmbed(program: Command) {
@@ -77,7 +87,9 @@ function defineEmbed(program: Command) {
     .option("--json", "one JSON value on standard output");
 }
 
-type EmbedFlags = ReturnType<ReturnType<typeof defineEmbed>["opts"]> & FleetFlags;
+type EmbedFlags = ReturnType<ReturnType<typeof defineEmbed>["opts"]> &
+  FleetFlags &
+  Pick<DetachFlags, "detach">;
 
 async function runEmbed(inputs: string[], flags: EmbedFlags): Promise<void> {
   const [{ connect, embed }, { JobDisplay }, { abortOnSignals }, { join, resolve }] =

@@ -55,10 +55,11 @@ async function earlierSource(outputFolder: string): Promise<string | undefined> 
   return parseScoreParameters(identity.parameters).embedding;
 }
 
-/** Nothing that the user can mend on this machine is a reason to score with less. */
+/** What the user can mend on this machine, or must know (a wrong digest), is no reason for less. */
 function isAway(thrown: unknown): boolean {
   if (!(thrown instanceof RaysidueError) || saysDiskFull(thrown.message)) return false;
-  return thrown.code === "unavailable" || thrown.code === "try-again";
+  // "usage": a hub of the user's own that does not have it.
+  return ["unavailable", "try-again", "usage"].includes(thrown.code);
 }
 
 async function targetOf(options: ScalarModelOptions & { model: string }): Promise<EmbedTarget> {

@@ -88,6 +88,10 @@ export class BridgeCluster implements RayCluster {
     return this.#bridge.installFile(name, file);
   }
 
+  readFile(name: string, path: string, offset: number) {
+    return this.#bridge.readFile(name, path, offset);
+  }
+
   async close(): Promise<void> {
     this.#bridge.close();
     await this.#onClosed?.();

@@ -20,6 +20,7 @@ import {
   heldSchema,
   nodesSchema,
   readAnswer,
+  runFilePieceSchema,
   statusesSchema,
   statusSchema,
 } from "./daemon-json.ts";
@@ -93,6 +94,15 @@ export class ClientCluster implements RayCluster {
 
   async installFile(name: string, file: ShippedFile) {
     await this.#call("installFile", { name, file }, emptySchema);
+  }
+
+  async readFile(name: string, path: string, offset: number) {
+    const { data, sizeBytes } = await this.#call(
+      "readFile",
+      { name, path, offset },
+      runFilePieceSchema,
+    );
+    return { data: Buffer.from(data, "base64"), sizeBytes };
   }
 
   async close(): Promise<void> {

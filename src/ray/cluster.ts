@@ -10,6 +10,7 @@ import type {
   DaemonStatus,
   KnownDaemon,
   RayNode,
+  RunFilePiece,
   ShippedFile,
 } from "../rpc/bridge-messages.ts";
 
@@ -52,6 +53,8 @@ export interface RayCluster {
   missingFiles(name: string, files: readonly ShippedFile[]): Promise<readonly string[]>;
   /** Brings a held file to the node of a daemon. */
   installFile(name: string, file: ShippedFile): Promise<void>;
+  /** A piece of a file that a run left on the node of a daemon. */
+  readFile(name: string, path: string, offset: number): Promise<RunFilePiece>;
   /** Ends the connection; daemons go on. */
   close(): Promise<void>;
 }

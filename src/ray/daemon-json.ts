@@ -56,6 +56,10 @@ export const statusSchema = z.object({
 export const statusesSchema = z.object({ daemons: z.array(statusSchema).default([]) });
 export const digestsSchema = z.object({ digests: z.array(z.string()).default([]) });
 export const heldSchema = z.object({ isHeld: z.boolean().default(false) });
+export const runFilePieceSchema = z.object({
+  data: z.string().default(""),
+  sizeBytes: z.number().default(0),
+});
 export const emptySchema = z.object({});
 
 const failureSchema = z.object({

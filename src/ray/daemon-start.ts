@@ -10,7 +10,7 @@ import type { DaemonSpec, DaemonStatus, RayNode } from "../rpc/bridge-messages.t
 import type { Archive } from "./archive.ts";
 import type { RayCluster } from "./cluster.ts";
 import type { DaemonBoard } from "./daemon-board.ts";
-import { type NodePlatform, packageFor } from "./own-package.ts";
+import { type NodePlatform, type PackageOptions, packageFor } from "./own-package.ts";
 
 /** A first installation from PyPI takes up to two minutes on a busy node. */
 const PIP_SECONDS = 300;
@@ -20,9 +20,11 @@ export class Supplies {
   readonly models: readonly Archive[];
   readonly packagePath: string;
   readonly #packages = new Map<string, Promise<Archive>>();
+  readonly #options: PackageOptions;
 
   /** `packagePath`: our installation on storage that nodes share; empty: it is shipped. */
-  constructor(models: readonly Archive[], packagePath: string) {
+  constructor(models: readonly Archive[], packagePath: string, options: PackageOptions = {}) {
+    this.#options = options;
     this.models = models;
     this.packagePath = packagePath;
   }
@@ -38,7 +40,7 @@ export class Supplies {
     const key = `${platform.platform}/${platform.architecture}`;
     let made = this.#packages.get(key);
     if (made === undefined) {
-      made = packageFor(platform);
+      made = packageFor(platform, this.#options);
       this.#packages.set(key, made);
     }
     return made;

@@ -30,8 +30,16 @@ export interface NodePlatform {
   readonly architecture: string;
 }
 
+export interface PackageOptions {
+  /** The package is for a driver on a node, not for daemons alone. */
+  readonly hasDriver?: boolean;
+}
+
 /** Throws RaysidueError "unavailable" where there is no ONNX Runtime for the platform. */
-export async function packageFor(target: NodePlatform): Promise<Archive> {
+export async function packageFor(
+  target: NodePlatform,
+  { hasDriver = false }: PackageOptions = {},
+): Promise<Archive> {
   const cpu = { x86_64: "x64", aarch64: "arm64" }[target.architecture];
   if (target.platform !== "linux" || cpu === undefined) {
     const text = `nodes with ${target.platform} on ${target.architecture} are not supported`;
@@ -45,7 +53,8 @@ export async function packageFor(target: NodePlatform): Promise<Archive> {
   };
   await collect(COMPILED, "dist/src", (path) => !/\.(test|fixture)\.js$/.test(path), entries);
   await add("proto", () => true);
-  for (const name of await productionPackages()) {
+  if (hasDriver) await add("cluster/bridge", (path) => !/__pycache__/.test(path));
+  for (const name of await productionPackages(hasDriver ? new Set() : DRIVER_ONLY)) {
     await add(join("node_modules", name), (path) => !others.test(`${path}/`));
   }
   const manifest = join(PACKAGE_ROOT, "package.json");
@@ -53,14 +62,14 @@ export async function packageFor(target: NodePlatform): Promise<Archive> {
   return Archive.of(entries, { kind: "package", entries: [] });
 }
 
-/** Names of installed packages that daemons may load, found from package.json downwards. */
-async function productionPackages(): Promise<string[]> {
+/** Names of installed packages, found from package.json downwards. */
+async function productionPackages(leftOut: ReadonlySet<string>): Promise<string[]> {
   const found = new Set<string>();
   const visit = async (folder: string): Promise<void> => {
     const text = await readFile(join(folder, "package.json"), "utf8");
     const { dependencies = {} } = JSON.parse(text) as { dependencies?: Record<string, string> };
     for (const name of Object.keys(dependencies)) {
-      if (found.has(name) || DRIVER_ONLY.has(name)) continue;
+      if (found.has(name) || leftOut.has(name)) continue;
       found.add(name);
       await visit(join(PACKAGE_ROOT, "node_modules", name));
     }

@@ -48,8 +48,10 @@ const NODES_MS = 1000;
 const NODE_WAIT_MS = 600_000;
 const BACKOFF_FIRST_MS = 1000;
 const BACKOFF_MAX_MS = 30_000;
-/** A daemon that was told to end closes its engines within this time. */
+/** A daemon that was told to end closes its engines within this time ... */
 const STOP_SECONDS = 0;
+/** ... and a run that was left removes its files, which only a kind end does. */
+const STOP_RUN_SECONDS = 30;
 
 export class WorkerFleet {
   readonly #options: WorkerFleetOptions;
@@ -274,6 +276,7 @@ export class WorkerFleet {
 /** Ends every daemon and agent of a fleet; returns how many there were. */
 export async function stopFleet(cluster: RayCluster, fleet: string): Promise<number> {
   const found = await cluster.findDaemons(fleet);
-  await Promise.all(found.map(({ name }) => cluster.stopDaemon(name, STOP_SECONDS)));
+  const graceOf = (role: string) => (role === "run" ? STOP_RUN_SECONDS : STOP_SECONDS);
+  await Promise.all(found.map(({ name, role }) => cluster.stopDaemon(name, graceOf(role))));
   return found.length;
 }

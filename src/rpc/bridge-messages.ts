@@ -20,22 +20,23 @@ export interface RayNode {
 /** A tar archive that a node may need, known by its SHA-256 (hex). */
 export interface ShippedFile {
   readonly digest: string;
-  /** "package": our code, into the node's cache. "hub": a model, into the node's hub cache. */
-  readonly kind: "package" | "hub";
+  /** "package": our code, into the node's cache. "hub": a model, into the node's hub cache.
+   * "run": a run's input, into its folder of runs. */
+  readonly kind: "package" | "hub" | "run";
   readonly sizeBytes: number;
-  /** "hub": if these are there, nothing need be shipped. */
+  /** "hub", "run": if these are there, nothing need be shipped. */
   readonly entries: readonly { readonly path: string; readonly sizeBytes: number }[];
 }
 
 /**
  * A daemon as it is to run on one node. In `arguments` are replaced there: `{nodeAddress}`,
- * `{folder}` (temporary, ends with the daemon), `{address}` (the first of `addresses` to answer) and
+ * `{folder}` (temporary, ends with the daemon), `{runs}` (the node's folder of runs left there), `{address}` (the first of `addresses` to answer) and
  * `{layout}` (flags that keep it within its CPUs, where the machine has more).
  */
 export interface DaemonSpec {
   /** `[a-z0-9-]+`: whose daemon it is. */
   readonly fleet: string;
-  readonly role: "worker" | "scheduler";
+  readonly role: "worker" | "scheduler" | "run";
   readonly nodeId: string;
   readonly arguments: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
@@ -94,4 +95,11 @@ export interface KnownDaemon {
   readonly name: string;
   /** 0: nothing is known. */
   readonly version: number;
+}
+
+/** A piece of a file that a run left on a node. */
+export interface RunFilePiece {
+  readonly data: Uint8Array;
+  /** Of the whole file. */
+  readonly sizeBytes: number;
 }

@@ -11,6 +11,7 @@ import type {
   DaemonStatus,
   KnownDaemon,
   RayNode,
+  RunFilePiece,
   ShippedFile,
 } from "./bridge-messages.ts";
 import { bearer, createClient } from "./channel.ts";
@@ -124,6 +125,10 @@ export class BridgeConnection {
 
   async installFile(name: string, file: ShippedFile): Promise<void> {
     await this.#call(this.#client.installFile, { name, file: encodeFile(file) }, INSTALL_MS);
+  }
+
+  async readFile(name: string, path: string, offset: number): Promise<RunFilePiece> {
+    return this.#call(this.#client.readFile, { name, path, offset }, 3 * ANSWER_MS);
   }
 
   close(): void {

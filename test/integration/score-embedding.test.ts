@@ -133,6 +133,13 @@ describe("score with embeddings", { skip: await scorerProblem() }, () => {
     // The same command goes on with the same, even where the weights could now be had.
     const again = await sandbox.expect(0, [...args, "-o", "out"], { environment });
     assert.match(again.stderr, /begun without esm2_t33_650M_UR50D/);
+    const mirror = new HubServer({});
+    await mirror.start();
+    const lacking = { ...environment, HF_ENDPOINT: mirror.endpoint, HF_HUB_OFFLINE: undefined };
+    const elsewhere = [...args.filter((arg) => arg !== "--offline"), "-o", "elsewhere"];
+    const said = await sandbox.expect(0, elsewhere, { environment: lacking });
+    await mirror.close();
+    assert.match(said.stderr, /no weights of esm2_t33_650M_UR50D/);
     const named = [...args, "-o", "named", "--embed-model", "esm2_t6_8M_UR50D"];
     await sandbox.expect(69, named, { environment });
   });

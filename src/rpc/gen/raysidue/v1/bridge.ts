@@ -60,13 +60,13 @@ export interface RayNode {
 
 /**
  * A daemon as it is to run on one node. In `arguments` are replaced there: {nodeAddress}, {folder}
- * (temporary, ends with the daemon), {address} (the first of `addresses` that answers) and {layout}
+ * (temporary, ends with the daemon), {runs} (the node's folder of runs that were left there), {address} (the first of `addresses` that answers) and {layout}
  * (flags that keep it within its CPUs, where the machine has more).
  */
 export interface DaemonSpec {
   /** [a-z0-9-] */
   fleet: string;
-  /** "worker", "scheduler" */
+  /** "worker", "scheduler", "run" */
   role: string;
   nodeId: string;
   arguments: string[];
@@ -91,15 +91,15 @@ export interface DaemonSpec_EnvironmentEntry {
 export interface ShippedFile {
   /** SHA-256 of the tar archive, hex */
   digest: string;
-  /** "package", "hub" (into the hub cache) */
+  /** "package", "hub" (into the hub cache), "run" (into {runs}) */
   kind: string;
   sizeBytes: number;
-  /** "hub": what is there if the file need not be shipped */
+  /** "hub", "run": what is there if the file need not be shipped */
   entries: FileEntry[];
 }
 
 export interface FileEntry {
-  /** within the hub cache */
+  /** within the folder it goes to */
   path: string;
   sizeBytes: number;
 }
@@ -223,6 +223,19 @@ export interface InstallFileRequest {
 }
 
 export interface InstallFileReply {
+}
+
+export interface ReadFileRequest {
+  name: string;
+  /** within the node's folder of runs */
+  path: string;
+  offset: number;
+}
+
+export interface ReadFileReply {
+  data: Uint8Array;
+  /** of the whole file */
+  sizeBytes: number;
 }
 
 function createBaseHelloRequest(): HelloRequest {
@@ -2068,6 +2081,131 @@ export const InstallFileReply: MessageFns<InstallFileReply> = {
   },
 };
 
+function createBaseReadFileRequest(): ReadFileRequest {
+  return { name: "", path: "", offset: 0 };
+}
+
+export const ReadFileRequest: MessageFns<ReadFileRequest> = {
+  encode(message: ReadFileRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    if (message.offset !== 0) {
+      writer.uint32(24).uint64(message.offset);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadFileRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadFileRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.offset = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseReadFileReply(): ReadFileReply {
+  return { data: new Uint8Array(0), sizeBytes: 0 };
+}
+
+export const ReadFileReply: MessageFns<ReadFileReply> = {
+  encode(message: ReadFileReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.data.length !== 0) {
+      writer.uint32(10).bytes(message.data);
+    }
+    if (message.sizeBytes !== 0) {
+      writer.uint32(16).uint64(message.sizeBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadFileReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadFileReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.data = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.sizeBytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 export type BridgeService = typeof BridgeService;
 export const BridgeService = {
   hello: {
@@ -2177,6 +2315,16 @@ export const BridgeService = {
     responseSerialize: (value: InstallFileReply): Buffer => Buffer.from(InstallFileReply.encode(value).finish()),
     responseDeserialize: (value: Buffer): InstallFileReply => InstallFileReply.decode(value),
   },
+  /** A piece of a file of a run that was left on a node, at most 4 MiB. */
+  readFile: {
+    path: "/raysidue.v1.Bridge/ReadFile" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReadFileRequest): Buffer => Buffer.from(ReadFileRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReadFileRequest => ReadFileRequest.decode(value),
+    responseSerialize: (value: ReadFileReply): Buffer => Buffer.from(ReadFileReply.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReadFileReply => ReadFileReply.decode(value),
+  },
 } as const;
 
 export interface BridgeServer extends UntypedServiceImplementation {
@@ -2197,6 +2345,8 @@ export interface BridgeServer extends UntypedServiceImplementation {
   addPiece: handleUnaryCall<AddPieceRequest, AddPieceReply>;
   /** Brings a file whose pieces were added to one daemon's node. */
   installFile: handleUnaryCall<InstallFileRequest, InstallFileReply>;
+  /** A piece of a file of a run that was left on a node, at most 4 MiB. */
+  readFile: handleUnaryCall<ReadFileRequest, ReadFileReply>;
 }
 
 export interface BridgeClient extends Client {
@@ -2367,6 +2517,22 @@ export interface BridgeClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: InstallFileReply) => void,
+  ): ClientUnaryCall;
+  /** A piece of a file of a run that was left on a node, at most 4 MiB. */
+  readFile(
+    request: ReadFileRequest,
+    callback: (error: ServiceError | null, response: ReadFileReply) => void,
+  ): ClientUnaryCall;
+  readFile(
+    request: ReadFileRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReadFileReply) => void,
+  ): ClientUnaryCall;
+  readFile(
+    request: ReadFileRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReadFileReply) => void,
   ): ClientUnaryCall;
 }
 
