@@ -57,7 +57,7 @@ export async function detachJob(
 }
 
 /** Not along: what is another there, and what is said here. */
-const OWN = new Set(["output", "address", "detach", "json", "recursive"]);
+const OWN = new Set(["output", "address", "detach", "json", "recursive", "cacheDir"]);
 
 /** The flags in `words`, with their values, as typed; without positional arguments. */
 export function flagsTyped(command: Command, words: readonly string[]): string[] {

@@ -127,6 +127,8 @@ export class RunHost {
     const log = createWriteStream(join(this.#folder, "log.txt"), { flags: "a" });
     for await (const line of createInterface({ input: child.stderr! })) {
       log.write(`${line}\n`);
+      // Where it lies there is nobody's business at home.
+      if (line.startsWith("output: ")) continue;
       this.#line = line;
       await this.#say("running", 0);
     }
