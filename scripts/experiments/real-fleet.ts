@@ -150,7 +150,7 @@ function emulation(fleet: Fleet, index: number, idealMs: number): string {
 }
 
 /** One record a length; residues are drawn, so that all are distinct. */
-async function writeFasta(path: string, { lengths }: Job): Promise<void> {
+export async function writeFasta(path: string, { lengths }: Job): Promise<void> {
   const random = new Random(1);
   const file = createWriteStream(path);
   for (const [index, length] of lengths.entries()) {
