@@ -44,7 +44,7 @@ export async function* readMmcif(
       }
     }
   }
-  yield reader.end(line, tokens.isOpen);
+  yield* reader.end(line, tokens.isOpen);
 }
 
 class AtomSiteReader {
@@ -55,6 +55,10 @@ class AtomSiteReader {
   #column: (field: string) => number = () => -1;
   #row: CifToken[] = [];
   #rowLine = 0;
+  /** A row that is complete; what follows says whether it is one. */
+  #full:
+    | { readonly row: readonly CifToken[]; readonly line: number; readonly end: number }
+    | undefined;
   #builder: StructureBuilder | undefined;
   #model = "";
   #modelLine = 0;
@@ -68,6 +72,24 @@ class AtomSiteReader {
   }
 
   push(token: CifToken, line: number): StructureRecord | undefined {
+    const closed = this.#settle(token, line);
+    return this.isAbandoned ? closed : (this.#take(token, line) ?? closed);
+  }
+
+  /**
+   * Reads the complete row. One that took its last values from a line on which others follow has too
+   * few of its own: values have no other mark of their column than their place.
+   */
+  #settle(token: CifToken | undefined, line: number): StructureRecord | undefined {
+    const full = this.#full;
+    if (full === undefined) return undefined;
+    this.#full = undefined;
+    const isShort = full.end > full.line && full.end === line && token !== undefined;
+    if (isShort) return this.abandon(full.line, "a row with too few values");
+    return this.#onRow(full.row, full.line);
+  }
+
+  #take(token: CifToken, line: number): StructureRecord | undefined {
     const text = token.text;
     if (!token.isQuoted && /^(loop_|data_|save_|_)/i.test(text)) {
       if (this.#state === "rows" && this.#row.length > 0) {
@@ -97,9 +119,9 @@ class AtomSiteReader {
     if (this.#row.length === 0) this.#rowLine = line;
     this.#row.push(token);
     if (this.#row.length < this.#columns.length) return undefined;
-    const row = this.#row;
+    this.#full = { row: this.#row, line: this.#rowLine, end: line };
     this.#row = [];
-    return this.#onRow(row, this.#rowLine);
+    return undefined;
   }
 
   /** Names that the columns go by, once; returns what is missing. */
@@ -118,7 +140,10 @@ class AtomSiteReader {
   }
 
   #onRow(row: readonly CifToken[], line: number): StructureRecord | undefined {
-    const model = this.#value(row, "pdbx_pdb_model_num") || "1";
+    const given = this.#value(row, "pdbx_pdb_model_num") || "1";
+    const isNumber = /^\d{1,9}$/.test(given);
+    // What is no number begins no model: it is a fault of the one that is open.
+    const model = isNumber || this.#builder === undefined ? given : this.#model;
     let closed: StructureRecord | undefined;
     if (this.#builder === undefined || model !== this.#model) {
       closed = this.#close(false);
@@ -128,7 +153,7 @@ class AtomSiteReader {
       this.#modelCount++;
     }
     if (this.#error !== undefined) return closed;
-    const atom = this.#atomOf(row);
+    const atom = isNumber ? this.#atomOf(row) : `model number ${JSON.stringify(given)} is wrong`;
     try {
       if (typeof atom === "string") throw this.#bad(line, atom);
       this.#builder.add(atom, line);
@@ -179,10 +204,13 @@ class AtomSiteReader {
     return !token.isQuoted && (token.text === "." || token.text === "?") ? "" : token.text;
   }
 
-  /** The last model. A file without one is a fault. */
-  end(line: number, isCut: boolean): StructureRecord {
-    if (this.#row.length > 0 || isCut) return this.abandon(line, "the file is cut short");
-    return this.#close(true) ?? this.abandon(Math.max(line, 1), "no _atom_site row in the file");
+  /** The last models. A file without one is a fault. */
+  *end(line: number, isCut: boolean): Generator<StructureRecord> {
+    const closed = this.#settle(undefined, line);
+    if (closed !== undefined) yield closed;
+    if (this.#row.length > 0 || isCut) yield this.abandon(line, "the file is cut short");
+    else
+      yield this.#close(true) ?? this.abandon(Math.max(line, 1), "no _atom_site row in the file");
   }
 
   /** Gives up the file here: the open model, or the file if none is open, becomes a fault. */

@@ -307,4 +307,19 @@ test("each fault of an mmCIF file is said with its line", async () => {
   const mixed = await read(readMmcif, CIF_HEAD + row("?", 1) + row("1", 2), { source: "x.cif" });
   assert.match(fault(mixed[0]), /:22: cartn_x "" is not a number/);
   assert.equal(structure(mixed[1]).name, "x_model_2");
+  // A value that is missing shifts all behind it, and must not end the model as if it were whole.
+  for (const short of [" 2.0", " 3.0 1"]) {
+    const text = CIF_HEAD + row("1") + row("4").replace(short, "") + row("7") + row("9");
+    const records = await read(readMmcif, text, { source: "x.cif" });
+    assert.equal(records.length, 1);
+    assert.match(fault(records[0]), /^x\.cif:23: a row with too few values/);
+  }
+  const strange = await read(
+    readMmcif,
+    `${CIF_HEAD}${row("1")}${row("2").replace("1\n", "?x\n")}`,
+    {
+      source: "x.cif",
+    },
+  );
+  assert.match(fault(strange[0]), /^x\.cif:23: model number "\?x" is wrong/);
 });
