@@ -1,10 +1,10 @@
 /**
  * Redistribution on real processes with emulated devices, beside other schedulers, in one run:
  * `node dist/scripts/experiments/fleets.js [--ideal 30] [--fleets F1,F2,...] [--runs 1]
- * [--peers static,fifo,dask,ray]`.
+ * [--peers static,fifo,dask,ray] [--name fleets]`.
  *
  * Each fleet runs the job of the simulation (same draw, same seed) on a worker daemon a device, then
- * under each peer with the same lengths and speeds; runs alternate. Writes docs/experiments/fleets.*.
+ * under each peer with the same lengths and speeds; runs alternate. Writes docs/experiments/NAME.*.
  * Quote medians: the machine's own load is in the figures.
  */
 import os from "node:os";
@@ -23,6 +23,8 @@ const { values } = parseArgs({
     fleets: { type: "string", default: "F1,F2,F3,F4,F5,F6,F7" },
     runs: { type: "string", default: "1" },
     peers: { type: "string", default: "" },
+    /** Of the files in docs/experiments. */
+    name: { type: "string", default: "fleets" },
   },
 });
 const idealSeconds = Number(values.ideal);
@@ -110,7 +112,7 @@ function summary(fleet: string, contender: Contender): Bar {
 const wordOf = (bar: Bar) => (typeof bar === "number" ? bar.toFixed(3) : bar);
 await writeReport(
   {
-    name: "fleets",
+    name: values.name,
     title: "Redistribution on real processes, emulated devices",
     paragraphs: [
       `Achieved time over the lower bound of the fleet as it was, ideal time ${idealSeconds} s, median of ${values.runs} run(s). ` +
@@ -119,7 +121,8 @@ await writeReport(
         "The fleets are those of `raysidue simulate` of the same names.",
       "Peers get the same lengths, speeds and disturbances, and batches of 0.75 s at speed 1, longest first, as a careful user would make them. " +
         "static: one split by sum of lengths before the start, as the old pipeline does; fifo: one queue on plain processes; " +
-        "dask: futures on Dask distributed; ray: ActorPool on Ray, `RAY_worker_niceness=0`. " +
+        "dask: futures on Dask distributed; ray: ActorPool on Ray, `RAY_worker_niceness=0`; " +
+        "ray-data: map_batches over an actor pool of Ray Data, which fleets that change cannot use. " +
         "Their start-up is left out, and a peer whose job was not finished has the share left undone in its place.",
     ],
     tables: [
