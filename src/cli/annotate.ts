@@ -27,9 +27,12 @@ export function addAnnotateCommand(program: Command): void {
     if (flags.detach === true) return detachJob(command, inputs, flags, async () => []);
     await runJob(inputs, flags, {
       run: async (session, options) => {
-        const { annotate } = await import("../driver/api.ts");
+        const { annotate, formatDomains } = await import("../driver/api.ts");
         const { chains, minConfidence } = flags;
-        return annotate(session, { ...options, parameters: { chains, minConfidence } });
+        const parameters = { chains, minConfidence };
+        const summary = await annotate(session, { ...options, parameters });
+        options.observer?.onNotice?.(formatDomains(summary));
+        return summary;
       },
     });
   });

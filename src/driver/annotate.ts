@@ -27,6 +27,24 @@ export interface AnnotateSummary extends JobSummary {
   readonly fingerprint: string;
   /** Records in which no domain was found. */
   readonly withoutDomain: number;
+  /** Domains by locus: IGH, IGK, IGL; TRA, TRB, TRG, TRD. */
+  readonly domains: Readonly<Record<string, number>>;
+}
+
+/** In one line, T-cell receptors apart from antibodies. */
+export function formatDomains({ domains, withoutDomain }: AnnotateSummary): string {
+  const listed = (prefix: string) =>
+    Object.entries(domains)
+      .filter(([locus]) => locus.startsWith(prefix))
+      .map(([locus, count]) => `${count} ${locus}`)
+      .join(", ");
+  const [antibodies, receptors] = [listed("IG"), listed("TR")];
+  const parts = [
+    `antibody domains: ${antibodies || "none"}`,
+    ...(receptors === "" ? [] : [`T-cell receptor domains: ${receptors}`]),
+    ...(withoutDomain > 0 ? [`records without a domain: ${withoutDomain}`] : []),
+  ];
+  return parts.join("; ");
 }
 
 /** Annotates every sequence of the inputs. Throws RaysidueError; the same call again resumes. */
@@ -62,6 +80,10 @@ export async function annotate(
       kind: "annotate",
       engine: { name: ANNOTATE_ENGINE, fingerprint: ANNOTATE_FINGERPRINT },
       parameters,
+      // Read when run.json is written: the tables are then complete.
+      get domains() {
+        return tables?.domains ?? {};
+      },
     },
     prepare: (onNotice) => session.prepareEngine(ANNOTATE_ENGINE, onNotice),
     openTables: async (plan) => {
@@ -70,5 +92,6 @@ export async function annotate(
     },
   });
   const withoutDomain = tables?.withoutDomain ?? 0;
-  return { outputFolder, fingerprint: ANNOTATE_FINGERPRINT, withoutDomain, ...rest };
+  const domains = tables?.domains ?? {};
+  return { outputFolder, fingerprint: ANNOTATE_FINGERPRINT, withoutDomain, domains, ...rest };
 }

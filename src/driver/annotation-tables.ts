@@ -61,6 +61,7 @@ export class AnnotationTables implements ResultTables {
   readonly #residues: TsvWriter;
   readonly #summary: TsvWriter;
   #withoutDomain = 0;
+  readonly #loci = new Map<string, number>();
 
   private constructor(parts: {
     plan: Plan;
@@ -93,6 +94,12 @@ export class AnnotationTables implements ResultTables {
     return this.#withoutDomain;
   }
 
+  /** Domains so far by locus; antibodies' first, then T-cell receptors'. */
+  get domains(): Readonly<Record<string, number>> {
+    const known = Object.values(LOCUS).filter((locus) => this.#loci.has(locus));
+    return Object.fromEntries(known.map((locus) => [locus, this.#loci.get(locus)!]));
+  }
+
   async write(rows: readonly ResultRow[]): Promise<(RowStatus | undefined)[]> {
     const said: (RowStatus | undefined)[] = [];
     for (const row of rows) {
@@ -101,6 +108,8 @@ export class AnnotationTables implements ResultTables {
       const sequence = this.#plan.dataOf(row.item);
       await this.#summary.write([summaryRow(row, annotation, sequence)]);
       for (const [i, domain] of domains.entries()) {
+        const locus = LOCUS[domain.chain];
+        this.#loci.set(locus, (this.#loci.get(locus) ?? 0) + 1);
         await this.#residues.writeLines(residueLines(row, i + 1, domain, sequence));
       }
       if (domains.length === 0) this.#withoutDomain++;

@@ -19,7 +19,7 @@ export type { AnnotateInput } from "../kind/annotate.ts";
 export type { EmbedInput } from "../kind/embed.ts";
 export type { ScoreInput } from "../kind/score.ts";
 export type { Progress, SchedulerStatus } from "../rpc/messages.ts";
-export { type AnnotateOptions, type AnnotateSummary, annotate } from "./annotate.ts";
+export { type AnnotateOptions, type AnnotateSummary, annotate, formatDomains } from "./annotate.ts";
 export { annotatedRegions } from "./annotated-regions.ts";
 export { type Balance, formatBalance } from "./balance.ts";
 export { type ComputeOptions, type ComputeSummary, compute } from "./compute.ts";

@@ -116,6 +116,7 @@ describe("annotate", () => {
     const { folder, residues, summary, stdout, stderr } = await annotate(records);
     assert.equal(stdout.trim(), folder);
     assert.match(stderr, /8 records, 7 distinct/);
+    assert.match(stderr, /antibody domains: 3 IGH, 3 IGK; records without a domain: 3/);
     const index = await readIndex(folder);
     assert.deepEqual(
       index.map(({ row, id, status }) => [row, id, status]),
@@ -183,7 +184,8 @@ describe("annotate", () => {
       { id: "lysozyme", sequence: LYSOZYME },
     ];
     const flags = ["--chains", "H,K,L,A,B,G,D"];
-    const { folder, summary } = await annotate(records, ...flags);
+    const { folder, summary, stderr: said } = await annotate(records, ...flags);
+    assert.match(said, /antibody domains: none; T-cell receptor domains: 1 TRA; /);
     assert.deepEqual([summary[0]!.locus, summary[0]!.cdr3_aa], ["TRA", "AVTTDSWGKLQ"]);
     assert.deepEqual(
       (await readIndex(folder)).map(({ status }) => status),
