@@ -255,7 +255,14 @@ class Operations:
         pieces = self._files.setdefault(f"{digest}.part", [])
         if len(pieces) != index:
             raise OperationError("try-again", f"the pieces of {digest[:12]} came out of order")
-        pieces.append(ray.put(data))
+        try:
+            pieces.append(ray.put(data))
+        except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as thrown:
+            raise OperationError(
+                "unavailable",
+                f"the head's object store has no room for {len(data)} bytes more; give it some "
+                "(ray start --object-store-memory), or have code (--package) and models on the nodes",
+            ) from thrown
         if request.get("isLast"):
             self._files[digest] = self._files.pop(f"{digest}.part")
             self._file_used[digest] = time.monotonic()

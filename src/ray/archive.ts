@@ -9,7 +9,7 @@ import type { ShippedFile } from "../rpc/bridge-messages.ts";
 import { PIECE_BYTES, type RayCluster } from "./cluster.ts";
 import { type TarEntry, tarBytes, tarOf } from "./tar.ts";
 
-/** Ray's own limit for what its store of packages takes; ours goes to the object store in pieces. */
+/** Pieces go through the object store of one node, which spills to its disk. */
 const FILE_BYTES_MAX = 64 * 1024 ** 3;
 
 export class Archive {
@@ -30,7 +30,8 @@ export class Archive {
     const sorted = [...entries].sort((a, b) => (a.name < b.name ? -1 : 1));
     const sizeBytes = tarBytes(sorted);
     if (sizeBytes > FILE_BYTES_MAX) {
-      throw new RaysidueError("bad-input", `${sizeBytes} bytes are too many to ship to nodes`);
+      const text = `${sizeBytes} bytes are too many to ship to nodes (${FILE_BYTES_MAX} at most)`;
+      throw new RaysidueError("unavailable", `${text}; put them on storage that nodes share`);
     }
     if (what.digest !== undefined) {
       return new Archive(sorted, { ...what, digest: what.digest, sizeBytes });

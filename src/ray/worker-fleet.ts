@@ -7,7 +7,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { Deferred } from "../base/deferred.ts";
-import { isRetryable, messageOf, RaysidueError } from "../base/errors.ts";
+import { messageOf, RaysidueError } from "../base/errors.ts";
 import type { DaemonStatus, RayNode } from "../rpc/bridge-messages.ts";
 import type { RayCluster } from "./cluster.ts";
 import { DaemonBoard } from "./daemon-board.ts";
@@ -232,7 +232,8 @@ export class WorkerFleet {
 
   #fail(node: RayNode, thrown: unknown): void {
     this.#failures++;
-    const isHopeless = !isRetryable(thrown) && this.#failures >= this.#members.size;
+    // Also where trying again may help: who starts a fleet is told, and nothing is left.
+    const isHopeless = this.#failures >= this.#members.size;
     if (thrown instanceof UnreachableError || isHopeless) this.#first.reject(thrown);
     this.#say(node, messageOf(thrown));
   }

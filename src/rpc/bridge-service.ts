@@ -3,7 +3,7 @@
  *
  * Owns: the channel, its TLS, its token and its deadlines. Generated types stop here.
  */
-import type { Client, Metadata, ServiceError } from "@grpc/grpc-js";
+import { type Client, type Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { RaysidueError } from "../base/errors.ts";
 import type {
   DaemonSpec,
@@ -149,6 +149,12 @@ export class BridgeConnection {
   #explain(error: ServiceError): RaysidueError {
     const peer = `bridge at ${this.#options.address}`;
     const failure = fromStatus(error, peer);
+    if (error.code === status.RESOURCE_EXHAUSTED) {
+      const advice =
+        "something on the way limits messages to less than the 8 MiB of a piece; raise its limit, " +
+        "or have code (--package) and models on the nodes";
+      return new RaysidueError("unavailable", `${failure.message}; ${advice}`, { cause: error });
+    }
     if (failure.code !== "unauthenticated") return failure;
     const text = `the ${peer} refused the token; set RAYSIDUE_TOKEN to the one it was started with`;
     return new RaysidueError("unauthenticated", text, { cause: error });

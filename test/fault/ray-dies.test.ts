@@ -10,13 +10,14 @@ import { after, before, test } from "node:test";
 import { type RunningBridge, startBridge } from "../support/bridge.ts";
 import { readTrace } from "../support/outputs.ts";
 import { until } from "../support/processes.ts";
-import { absence, RayNodes } from "../support/ray-nodes.ts";
+import { absence, kill, RayNodes } from "../support/ray-nodes.ts";
 import {
   assertComplete,
   assertNoActors,
   assertNothingLeft,
   environment,
   firstShards,
+  SLOWER,
   startSlowRun,
 } from "../support/ray-runs.ts";
 import { Sandbox } from "../support/sandbox.ts";
@@ -59,7 +60,7 @@ test("a daemon and the bridge are killed, and a node joins", { skip }, async () 
 
 test("a node that joins in mid-run takes work", { skip }, async () => {
   await using sandbox = new Sandbox();
-  const driver = startSlowRun(sandbox, bridge.url);
+  const driver = startSlowRun(sandbox, bridge.url, [], SLOWER);
   await firstShards(sandbox);
   await nodes.add(1);
   await workersAre(4);
@@ -94,12 +95,12 @@ for (const signal of ["SIGKILL", "SIGSTOP"] as const) {
     );
     assert(daemon !== undefined, "the node is at work");
     const raylet = await nodes.raylet(node);
-    process.kill(raylet, signal);
-    process.kill(daemon.pid, signal);
+    kill(raylet, signal);
+    kill(daemon.pid, signal);
     await assertComplete(sandbox, driver);
     // A hung node's processes go when it does.
-    process.kill(raylet, "SIGKILL");
-    if (signal === "SIGSTOP") process.kill(daemon.pid, "SIGKILL");
+    kill(raylet, "SIGKILL");
+    kill(daemon.pid, "SIGKILL");
     await assertNothingLeft(nodes, 30_000);
   });
 }

@@ -5,12 +5,14 @@
  * aloud where no such namespace can be made. What dies in mid-run: test/fault/ray-dies.test.ts.
  */
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync } from "node:fs";
+import { once } from "node:events";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type RunningBridge, startBridge } from "../support/bridge.ts";
 import { fastaOf } from "../support/fasta-text.ts";
 import { readEmbeddings, readVectors } from "../support/outputs.ts";
+import { until } from "../support/processes.ts";
 import { absence, RayNodes } from "../support/ray-nodes.ts";
 import {
   assertNoActors,
@@ -18,10 +20,11 @@ import {
   environment,
   firstShards,
   pulledModel,
+  SLOWER,
   sequences,
   startSlowRun,
 } from "../support/ray-runs.ts";
-import { Sandbox } from "../support/sandbox.ts";
+import { REPOSITORY, Sandbox } from "../support/sandbox.ts";
 
 const skip = absence() ?? false;
 
@@ -143,4 +146,35 @@ test("each way of failing says what to do", { skip }, async () => {
     assert.match(stderr, message);
   }
   await assertNothingLeft(nodes);
+});
+
+test("nodes that are full: said which and what to do, the cluster as it was", {
+  skip,
+}, async () => {
+  await using sandbox = new Sandbox();
+  const driver = startSlowRun(sandbox, bridge.url, [], SLOWER);
+  await until("all nodes at work", async () => (await nodes.workers()).length === 3, 60_000);
+  const second = ["embed", "a.fasta", "-o", "second", "-m", "emulate", "--address", bridge.url];
+  const full = await sandbox.expect(75, second, { environment });
+  assert.match(full.stderr, /node \S+ \([\d.]+\): Ray placed no daemon .* --cpus and --gpus/);
+  assert.equal((await nodes.workers()).length, 3);
+  const large = await sandbox.expect(75, [...second, "--cpus", "9"], { environment });
+  assert.match(large.stderr, /no node with 9 CPUs or more; ask for nodes with --min-workers/);
+  driver.kill("SIGINT");
+  await driver.ended;
+  await assertNothingLeft(nodes);
+});
+
+test("a bridge on a Ray older than 2.10 does not start", { skip }, async () => {
+  const server = `${REPOSITORY}/cluster/bridge/server.py`;
+  const script = `import ray, runpy, sys
+ray.__version__ = "2.9.3"
+sys.argv = ["server.py"]
+sys.path.insert(0, "${REPOSITORY}/cluster/bridge")
+runpy.run_path("${server}", run_name="__main__")`;
+  const old = nodes.spawn(nodes.python, ["-c", script], { RAYSIDUE_TOKEN: "t" });
+  const [code] = await once(old, "exit");
+  assert.equal(code, 1);
+  const said = readFileSync(join(nodes.folder, "spawned.log"), "utf8");
+  assert.match(said, /bridge: Ray 2\.9\.3 is too old; 2\.10 is the oldest that will do/);
 });

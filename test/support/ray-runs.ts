@@ -14,8 +14,10 @@ import { type Command, type Sandbox, TINY_MODEL } from "./sandbox.ts";
 
 export const environment = { RAYSIDUE_TOKEN: BRIDGE_TOKEN };
 export const sequences = randomSequences(400, { from: 60, to: 180, seed: 7 });
-/** About 20 s of work for three such devices. */
-export const SLOW = ["-m", "emulate", "--emulate", "cost=0.5ms,overhead=20ms"];
+/** About 8 s of work for three such devices. */
+const SLOW = "cost=0.5ms,overhead=20ms";
+/** About half a minute. */
+export const SLOWER = "cost=2ms,overhead=20ms";
 
 /** The tiny model as a pulled one, so that nodes have to be given it. */
 export function pulledModel(sandbox: Sandbox): Record<string, string> {
@@ -58,10 +60,12 @@ export function startSlowRun(
   sandbox: Sandbox,
   address: string,
   flags: readonly string[] = [],
+  device = SLOW,
 ): Command {
   sandbox.write("a.fasta", fastaOf(sequences));
-  const args = ["embed", "a.fasta", "-o", "out", "--no-cache", ...SLOW, "--address", address];
-  return sandbox.start([...args, ...flags], { environment });
+  const args = ["embed", "a.fasta", "-o", "out", "--no-cache", "--address", address];
+  const emulated = ["-m", "emulate", "--emulate", device];
+  return sandbox.start([...args, ...emulated, ...flags], { environment });
 }
 
 export const firstShards = (sandbox: Sandbox) =>
