@@ -27,6 +27,8 @@ export class JobDisplay implements EmbedObserver, Disposable {
     format: "{percentage}% {done}",
   });
   readonly #items: string;
+  /** What the bar counts. */
+  #shown: string;
   #onModel: EmbedObserver["onModel"];
   #isBarOn = false;
   #startedAt = 0;
@@ -34,6 +36,7 @@ export class JobDisplay implements EmbedObserver, Disposable {
   /** `items`: what is computed, in the plural. */
   constructor(items = "sequences") {
     this.#items = items;
+    this.#shown = items;
   }
 
   onModel(progress: Parameters<NonNullable<EmbedObserver["onModel"]>>[0]): void {
@@ -53,7 +56,9 @@ export class JobDisplay implements EmbedObserver, Disposable {
     this.#line(`plan: ${parts.join(", ")}`);
   }
 
-  onProgress(progress: Progress): void {
+  onProgress(progress: Progress, what = this.#items): void {
+    if (what !== this.#shown) this[Symbol.dispose]();
+    this.#shown = what;
     const { committed, quarantined, submitted, tokensCommitted, tokensSubmitted } = progress;
     if (!this.#isBarOn) {
       this.#isBarOn = true;
@@ -65,7 +70,7 @@ export class JobDisplay implements EmbedObserver, Disposable {
     const left =
       progress.idealSeconds || (tokensSubmitted - tokensCommitted) / Math.max(rate, 1e-9);
     const parts = [
-      `${formatCount(committed + quarantined)} of ${formatCount(submitted)} ${this.#items}`,
+      `${formatCount(committed + quarantined)} of ${formatCount(submitted)} ${what}`,
       `${formatCount(tokensCommitted)} tokens`,
       tokensCommitted > 0 ? `${formatCount(rate)} tokens/s` : `${progress.devices} devices`,
       ...(tokensCommitted > 0 ? [`${formatSeconds(left)} left`] : []),

@@ -260,6 +260,7 @@ class ScoreJob {
       workFolder: folder.work,
       cacheFolder: this.#cacheFolder,
       signal: this.#signal,
+      onProgress: (progress, what) => this.#options.observer?.onProgress?.(progress, what),
       onWarning: (text) => this.#warn(text),
     };
   }

@@ -7,6 +7,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ensureFolder } from "../base/files.ts";
+import type { Progress } from "../rpc/messages.ts";
 import { type NamedSpace, publish } from "../store/cache.ts";
 import { itemDigest, spaceDigest } from "../store/content-key.ts";
 import type { ResultStore } from "../store/result-store.ts";
@@ -25,6 +26,8 @@ export interface AskingJob {
   /** Results shared by runs; null: neither read nor written. */
   readonly cacheFolder: string | null;
   readonly signal: AbortSignal;
+  /** `what` is counted: sequences of which kind. */
+  readonly onProgress: (progress: Progress, what: string) => void;
   readonly onWarning: (text: string) => void;
 }
 
@@ -48,6 +51,9 @@ export interface SequenceAnswers<T> {
   readonly failed: ReadonlyMap<string, string>;
 }
 
+/** What is answered within this time is not worth a word of progress. */
+const QUIET_MS = 3000;
+
 /** Asks. Throws RaysidueError; the same call again goes on. Memory grows with the answers. */
 export async function askOfSequences<T>(
   sequences: ReadonlySet<string>,
@@ -70,6 +76,7 @@ export async function askOfSequences<T>(
   const stores = await openStores(shards, plan, { root: cacheFolder, space });
   try {
     const { items, located, cost, costLocated } = plan.distinct.counts();
+    const startedAt = performance.now();
     if (located < items) await question.prepare?.();
     const { failures } = await computePlan({
       session: job.session,
@@ -83,7 +90,10 @@ export async function askOfSequences<T>(
         expectedGflop: question.gflopOf(cost - costLocated),
       },
       signal: job.signal,
-      onProgress: () => {},
+      onProgress: (progress) => {
+        if (performance.now() - startedAt < QUIET_MS) return;
+        job.onProgress(progress, `sequences (${name})`);
+      },
       onWarning,
     });
     if (cacheFolder !== null) {

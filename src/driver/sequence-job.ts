@@ -43,7 +43,8 @@ export interface JobOptions {
 export interface JobObserver {
   onRead?(records: number): void;
   onPlan?(plan: JobPlan): void;
-  onProgress?(progress: Progress): void;
+  /** `what` is counted, where that is not what the job is about. */
+  onProgress?(progress: Progress, what?: string): void;
   /** All is computed; so many records are being written. */
   onWriting?(records: number): void;
   onNotice?(text: string): void;
