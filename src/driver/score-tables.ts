@@ -2,15 +2,15 @@
  * Rows of the `score` kind -> scores.tsv and scores/, best first, and the poses that go with them.
  *
  * Owns: the ranking. Invariant: equal scores rank in the order of the input. Memory is some 24 bytes
- * a pose: what is shown of a pose waits on disk while scores are sorted.
+ * a pose: what is shown of a pose waits on disk while scores are sorted. Writers that bring megabytes
+ * of WebAssembly are imported when they are needed, as in table-format.ts.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { ensureFolder } from "../base/files.ts";
-import { writeParquetRows } from "../formats/parquet-rows.ts";
 import { TsvWriter } from "../formats/tsv.ts";
 import { type ScoreParameters, splitRow } from "../kind/score.ts";
-import { GraphFiles } from "./graph-files.ts";
+import type { GraphFiles } from "./graph-files.ts";
 import type { OutputFolder } from "./output-folder.ts";
 import { PARTIAL_NAME } from "./partial-ranking.ts";
 import type { ResultRow, ResultTables } from "./result-output.ts";
@@ -97,6 +97,7 @@ export class ScoreTables implements ResultTables {
     if (this.#graphs !== undefined) return this.#graphs;
     const folder = join(this.#folder, "graphs");
     await ensureFolder(folder);
+    const { GraphFiles } = await import("./graph-files.ts");
     this.#graphs = await GraphFiles.create(folder);
     return this.#graphs;
   }
@@ -152,6 +153,7 @@ export class ScoreTables implements ResultTables {
         row,
       ]),
     );
+    const { writeParquetRows } = await import("../formats/parquet-rows.ts");
     const name = `part-${String(part).padStart(5, "0")}.parquet`;
     await writeParquetRows(join(this.#folder, "scores", name), {
       rank: ranks,
