@@ -46,6 +46,7 @@ CRASHES_MAX = 6
 # Exits after which starting again cannot help: told to end, usage, bad input, no scheduler for
 # longer than the daemon's grace time.
 FINAL_EXITS = (0, 64, 65, 69, 75, 130, 143)
+EXIT_NO_SCHEDULER = 69
 FINAL_STATES = ("ended", "unreachable", "needs-node")
 # More threads of one engine gain little; a daemon with a whole machine measures by itself.
 THREADS_MAX = 4
@@ -462,6 +463,8 @@ class NodeAgent:
                 return self._set("ended", "stopped")
             how = exit_signal or f"exit code {code}"
             if code in FINAL_EXITS and not exit_signal:
+                if code == EXIT_NO_SCHEDULER and self._spec.get("asksAutoscaler"):
+                    self._take_request_back()
                 return self._set("ended", f"the daemon ended ({how})")
             crashes = 1 if time.monotonic() - started > HEALTHY_SECONDS else crashes + 1
             if crashes > CRASHES_MAX:
@@ -637,6 +640,16 @@ class NodeAgent:
             os.killpg(group, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             pass
+
+    @staticmethod
+    def _take_request_back() -> None:
+        """The driver died: nodes that it asked for are wanted no more."""
+        try:
+            from ray.autoscaler.sdk import request_resources
+
+            request_resources(bundles=[])
+        except Exception:
+            pass  # A cluster that is going down asks for nothing.
 
     def _leave(self) -> None:
         try:

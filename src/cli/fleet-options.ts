@@ -9,7 +9,11 @@ import { collect, parseCount, parseSeconds } from "./option-values.ts";
 export function addFleetOptions(command: Command): void {
   command
     .option("--min-workers <n>", "on a cluster: worker daemons at least", parseCount(1))
-    .option("--max-workers <n>", "on a cluster: worker daemons at most", parseCount(1))
+    .option(
+      "--max-workers <n>",
+      "on a cluster: worker daemons at most; more nodes are asked for up to that",
+      parseCount(1),
+    )
     .option(
       "--max-idle <time>",
       "on a Ray cluster: give workers back after so long without work",
@@ -20,6 +24,11 @@ export function addFleetOptions(command: Command): void {
     .option("--partition <name>", "slurm: where the workers' jobs go")
     .option("--gres <list>", "slurm: generic resources of each worker, e.g. gpu:1")
     .option("--time <limit>", "slurm: walltime of each worker, as sbatch takes it")
+    .option(
+      "--max-wait <time>",
+      "slurm: give up when no worker has started by then (default: wait)",
+      parseSeconds,
+    )
     .option("--max-concurrent <n>", "slurm: workers that run at once", parseCount(1))
     .option(
       "--sbatch <option>",
@@ -37,6 +46,7 @@ export interface FleetFlags {
   readonly partition?: string | undefined;
   readonly gres?: string | undefined;
   readonly time?: string | undefined;
+  readonly maxWait?: number | undefined;
   readonly maxConcurrent?: number | undefined;
   readonly sbatch?: readonly string[] | undefined;
 }
@@ -45,7 +55,7 @@ export interface FleetFlags {
 export function clusterOptions(flags: FleetFlags, sharedFolder: string): ConnectOptions {
   const { minWorkers, maxWorkers, maxConcurrent, cpus, gpus, partition, gres, time, sbatch } =
     flags;
-  const { maxIdle } = flags;
+  const { maxIdle, maxWait } = flags;
   return {
     sharedFolder,
     ...(minWorkers !== undefined && { workersMin: minWorkers }),
@@ -56,6 +66,7 @@ export function clusterOptions(flags: FleetFlags, sharedFolder: string): Connect
     ...(partition !== undefined && { partition }),
     ...(gres !== undefined && { gres }),
     ...(time !== undefined && { time }),
+    ...(maxWait !== undefined && { waitMaxSeconds: maxWait }),
     ...(maxConcurrent !== undefined && { concurrentMax: maxConcurrent }),
     ...(sbatch !== undefined && { sbatch }),
   };

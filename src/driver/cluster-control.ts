@@ -10,7 +10,7 @@ import type { RayCluster } from "../ray/cluster.ts";
 import { Supplies } from "../ray/daemon-start.ts";
 import { bundleOf } from "../ray/node-request.ts";
 import { openCluster, parseClusterAddress } from "../ray/open-cluster.ts";
-import { stopFleet } from "../ray/worker-fleet.ts";
+import { stopFleet } from "../ray/stop-fleet.ts";
 import type { DaemonStatus, RayNode } from "../rpc/bridge-messages.ts";
 import { DEFAULT_PORT } from "./address.ts";
 import { type RayFleetOptions, workerFleet } from "./ray-fleet.ts";

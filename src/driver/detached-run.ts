@@ -179,6 +179,7 @@ export class DetachedRuns {
       },
       // What we call the cluster may be a tunnel's end, which the head does not have.
       addresses: [`${head.address}:${port}`, `127.0.0.1:${port}`, `${host}:${port}`],
+      asksAutoscaler: false,
       cpus: 0,
       gpus: 0,
     };

@@ -110,6 +110,7 @@ export async function startHeadScheduler(
         arguments: ["scheduler", "start", "--listen", `{nodeAddress}:${port}`, "--with-parent"],
         environment: { RAYSIDUE_TOKEN: own.token },
         addresses: [],
+        asksAutoscaler: false,
         cpus: 0,
         gpus: 0,
       },

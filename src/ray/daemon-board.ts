@@ -7,9 +7,9 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { Deferred } from "../base/deferred.ts";
-import { messageOf } from "../base/errors.ts";
 import type { DaemonStatus } from "../rpc/bridge-messages.ts";
 import type { RayCluster } from "./cluster.ts";
+import { Silence } from "./silence.ts";
 
 /** A poll that is under way does not know of a daemon that is added: it must be short. */
 const POLL_SECONDS = 1;
@@ -18,7 +18,7 @@ const BACKOFF_MAX_MS = 5000;
 
 export class DaemonBoard {
   readonly #cluster: RayCluster;
-  readonly #onNotice: (text: string) => void;
+  readonly #silence: Silence;
   readonly #statuses = new Map<string, DaemonStatus>();
   readonly #stop = new AbortController();
   #change = new Deferred<void>();
@@ -26,7 +26,12 @@ export class DaemonBoard {
 
   constructor(cluster: RayCluster, onNotice: (text: string) => void) {
     this.#cluster = cluster;
-    this.#onNotice = onNotice;
+    this.#silence = new Silence("the Ray cluster", onNotice);
+  }
+
+  /** The last poll failed: what is known may be old. */
+  get isOutOfReach(): boolean {
+    return this.#silence.isSilent;
   }
 
   get all(): readonly DaemonStatus[] {
@@ -72,22 +77,19 @@ export class DaemonBoard {
         await this.#change.promise;
         continue;
       }
-      try {
-        const changed = await this.#cluster.followDaemons(asked, POLL_SECONDS);
-        if (backoffMs > BACKOFF_FIRST_MS) this.#onNotice("the Ray cluster is reached again");
-        backoffMs = BACKOFF_FIRST_MS;
-        for (const status of changed) this.#take(status, asked);
-        // A lost daemon is told of at once, every time.
-        if (changed.every(({ state }) => state === "lost") && changed.length > 0) {
-          await this.#pause(BACKOFF_FIRST_MS * 2);
-        }
-      } catch (thrown) {
-        if (this.#stop.signal.aborted) return;
-        if (backoffMs === BACKOFF_FIRST_MS) {
-          this.#onNotice(`the Ray cluster is out of reach, daemons go on: ${messageOf(thrown)}`);
-        }
+      const poll = () => this.#cluster.followDaemons(asked, POLL_SECONDS);
+      const { signal } = this.#stop;
+      const changed = await this.#silence.ask(poll, { seconds: POLL_SECONDS, signal });
+      if (changed === undefined) {
         await this.#pause(backoffMs);
         backoffMs = Math.min(BACKOFF_MAX_MS, backoffMs * 2);
+        continue;
+      }
+      backoffMs = BACKOFF_FIRST_MS;
+      for (const status of changed) this.#take(status, asked);
+      // A lost daemon is told of at once, every time.
+      if (changed.every(({ state }) => state === "lost") && changed.length > 0) {
+        await this.#pause(BACKOFF_FIRST_MS * 2);
       }
     }
   }

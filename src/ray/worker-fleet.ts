@@ -20,6 +20,8 @@ import {
 } from "./daemon-start.ts";
 import { type FleetNow, NODE_START_SECONDS, workersWanted } from "./fleet-size.ts";
 import { NodeRequest } from "./node-request.ts";
+import { Silence } from "./silence.ts";
+import { stopFleet } from "./stop-fleet.ts";
 
 export interface WorkerFleetOptions {
   readonly cluster: RayCluster;
@@ -46,13 +48,9 @@ export interface WorkerFleetOptions {
 const NODES_MS = 1000;
 /** Where there is no node yet, one that was asked for is waited for so long. */
 const NODE_WAIT_MS = 600_000;
+const SILENT_CLOSE_MS = 3000;
 const BACKOFF_FIRST_MS = 1000;
 const BACKOFF_MAX_MS = 30_000;
-/** A daemon that was told to end closes its engines within this time ... */
-const STOP_SECONDS = 0;
-/** ... and a run that was left removes its files, which only a kind end does. */
-const STOP_RUN_SECONDS = 30;
-
 export class WorkerFleet {
   readonly #options: WorkerFleetOptions;
   readonly #board: DaemonBoard;
@@ -60,6 +58,7 @@ export class WorkerFleet {
   /** Each node's first attempt. */
   readonly #attempts = new Map<string, Promise<void>>();
   readonly #first = new Deferred<void>();
+  readonly #head: Silence;
   readonly #request: NodeRequest;
   /** Nodes whose daemons stay without work, and those whose daemons were given back. */
   readonly #kept = new Set<string>();
@@ -74,6 +73,7 @@ export class WorkerFleet {
   constructor(options: WorkerFleetOptions) {
     this.#options = options;
     this.#board = new DaemonBoard(options.cluster, options.onNotice);
+    this.#head = new Silence("the Ray cluster's head", options.onNotice);
     this.#request = new NodeRequest(options.cluster, options);
   }
 
@@ -142,6 +142,14 @@ export class WorkerFleet {
   async #close(): Promise<void> {
     this.#stop.abort();
     this.#first.reject(new RaysidueError("cancelled", "the fleet was closed while it started"));
+    const ended = this.#endAll();
+    if (!this.#board.isOutOfReach && !this.#head.isSilent) return ended;
+    // Daemons without their scheduler end by themselves; who is silent must not hold us up.
+    ended.catch(() => {});
+    await Promise.race([ended, delay(SILENT_CLOSE_MS)]);
+  }
+
+  async #endAll(): Promise<void> {
     await this.#board.close();
     await this.#watching;
     await Promise.all(this.#members.values());
@@ -158,9 +166,20 @@ export class WorkerFleet {
     return fit.slice(0, this.#options.workersMax ?? fit.length);
   }
 
+  /** Nodes cost: without a limit none is asked for. */
+  get #mayAsk(): boolean {
+    const { workersMin, workersMax } = this.#options;
+    return workersMin !== undefined || workersMax !== undefined;
+  }
+
   async #resize(now: FleetNow): Promise<void> {
     const { workersMin, workersMax, onNotice } = this.#options;
-    const limits = { workersMin, workersMax, nodeStartSeconds: NODE_START_SECONDS };
+    if (!this.#mayAsk) return;
+    const limits = {
+      workersMin,
+      workersMax: workersMax ?? workersMin,
+      nodeStartSeconds: NODE_START_SECONDS,
+    };
     const wanted = workersWanted(now, limits);
     if (wanted > now.workers) this.#resting.clear();
     if (wanted <= now.workers && this.#request.asked === 0) return;
@@ -183,8 +202,8 @@ export class WorkerFleet {
         this.#members.set(node.nodeId, member);
       }
       await this.#pause(NODES_MS);
-      // Out of reach: the board says so.
-      nodes = await this.#liveNodes().catch(() => nodes);
+      const { signal } = this.#stop;
+      nodes = (await this.#head.ask(() => this.#liveNodes(), { signal })) ?? nodes;
     }
   }
 
@@ -217,10 +236,8 @@ export class WorkerFleet {
       this.#board.remove(daemonName(start));
       await this.#pause(backoffMs);
       backoffMs = Math.min(BACKOFF_MAX_MS, backoffMs * 2);
-      const isThere = await this.#liveNodes()
-        .then((nodes) => nodes.some(({ nodeId }) => nodeId === node.nodeId))
-        .catch(() => true);
-      if (!isThere) return;
+      // As the last answer of the head said.
+      if (!this.#nodes.some(({ nodeId, isAlive }) => isAlive && nodeId === node.nodeId)) return;
     }
   }
 
@@ -256,6 +273,7 @@ export class WorkerFleet {
         arguments: [...this.#options.arguments, ...this.#idleArguments(node)],
         environment,
         addresses,
+        asksAutoscaler: this.#mayAsk,
         cpus: cpus ?? node.cpus,
         gpus: gpus ?? node.gpus,
       },
@@ -272,12 +290,4 @@ export class WorkerFleet {
   #pause(ms: number): Promise<void> {
     return delay(ms, undefined, { signal: this.#stop.signal }).catch(() => {});
   }
-}
-
-/** Ends every daemon and agent of a fleet; returns how many there were. */
-export async function stopFleet(cluster: RayCluster, fleet: string): Promise<number> {
-  const found = await cluster.findDaemons(fleet);
-  const graceOf = (role: string) => (role === "run" ? STOP_RUN_SECONDS : STOP_SECONDS);
-  await Promise.all(found.map(({ name, role }) => cluster.stopDaemon(name, graceOf(role))));
-  return found.length;
 }

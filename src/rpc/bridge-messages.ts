@@ -48,6 +48,8 @@ export interface DaemonSpec {
   readonly files: readonly ShippedFile[];
   /** Our installation on storage that the nodes share; empty: it is among `files`. */
   readonly packagePath: string;
+  /** What is asked of Ray's autoscaler is taken back by the agent if the fleet's driver dies. */
+  readonly asksAutoscaler: boolean;
   /** For the agent's environment, where a node has no Node of its own. */
   readonly pipPackages: readonly string[];
 }

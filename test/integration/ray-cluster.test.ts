@@ -178,3 +178,26 @@ runpy.run_path("${server}", run_name="__main__")`;
   const said = readFileSync(join(nodes.folder, "spawned.log"), "utf8");
   assert.match(said, /bridge: Ray 2\.9\.3 is too old; 2\.10 is the oldest that will do/);
 });
+
+test("nodes are asked of Ray's autoscaler, and no more when the driver is gone", {
+  skip,
+}, async () => {
+  await using sandbox = new Sandbox();
+  sandbox.mayLeaveTemporaries = true;
+  const asked = async () => {
+    const script = `import ray
+from ray._private import ray_constants as c
+from ray.experimental.internal_kv import _internal_kv_get as get
+ray.init(address="${nodes.headAddress}:6379", log_to_driver=False)
+print((get(c.AUTOSCALER_RESOURCE_REQUEST_CHANNEL if hasattr(c, "AUTOSCALER_RESOURCE_REQUEST_CHANNEL") else "autoscaler_resource_request") or b"").decode())`;
+    return (await nodes.exec("python", ["-c", script])).trim();
+  };
+  const driver = startSlowRun(sandbox, bridge.url, ["--min-workers", "5", "--cpus", "1"], SLOWER);
+  await driver.printed(/asking Ray's autoscaler for 5 nodes, 3 are there/, "stderr");
+  await firstShards(sandbox);
+  assert.equal((JSON.parse(await asked()) as unknown[]).length, 5);
+  driver.kill("SIGKILL");
+  await driver.ended;
+  await assertNothingLeft(nodes, 60_000);
+  assert.equal(await asked(), "[]");
+});

@@ -81,6 +81,8 @@ export interface DaemonSpec {
   pipPackages: string[];
   /** HOST:PORT, tried from the node before every start */
   addresses: string[];
+  /** its agent takes the request back if the fleet's driver dies */
+  asksAutoscaler: boolean;
 }
 
 export interface DaemonSpec_EnvironmentEntry {
@@ -547,6 +549,7 @@ function createBaseDaemonSpec(): DaemonSpec {
     packagePath: "",
     pipPackages: [],
     addresses: [],
+    asksAutoscaler: false,
   };
 }
 
@@ -584,6 +587,9 @@ export const DaemonSpec: MessageFns<DaemonSpec> = {
     }
     for (const v of message.addresses) {
       writer.uint32(90).string(v!);
+    }
+    if (message.asksAutoscaler !== false) {
+      writer.uint32(96).bool(message.asksAutoscaler);
     }
     return writer;
   },
@@ -690,6 +696,14 @@ export const DaemonSpec: MessageFns<DaemonSpec> = {
             }
 
             message.addresses.push(reader.string());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.asksAutoscaler = reader.bool();
             continue;
           }
         }
