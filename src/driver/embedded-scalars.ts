@@ -85,11 +85,13 @@ class EmbeddedScalars implements ScalarSource {
   readonly name: string;
   readonly facts: ScalarSource["facts"];
   readonly caveat?: { readonly text: string; readonly note: string };
+  readonly models: NonNullable<ScalarSource["models"]>;
   readonly #target: EmbedTarget;
 
   constructor(target: EmbedTarget) {
     const { name, fingerprint } = target.model;
     this.#target = target;
+    this.models = [target.model];
     this.name = `${fingerprint} ${target.space.parameters}`;
     this.facts = { model: name, fingerprint };
     if (name === ORIGINAL_NAME) return;

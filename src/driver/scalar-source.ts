@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { fromSystemError, RaysidueError } from "../base/errors.ts";
 import { readTsv } from "../formats/tsv.ts";
+import type { ProvidedModel } from "./model-archive.ts";
 import type { AskingJob, SequenceAnswers } from "./sequence-answers.ts";
 
 export interface ScalarSource {
@@ -18,6 +19,8 @@ export interface ScalarSource {
   readonly facts: Readonly<Record<string, unknown>>;
   /** What a user of the scores must hear, and a word of it for each pose; absent for nothing. */
   readonly caveat?: { readonly text: string; readonly note: string };
+  /** What `scalarsOf` may need; for fleets that start before that is known. */
+  readonly models?: readonly ProvidedModel[];
   /** `[residues] float32` by sequence. Fewer than residues: the others count as 0. */
   scalarsOf(sequences: ReadonlySet<string>, job: AskingJob): Promise<SequenceAnswers<Float32Array>>;
 }

@@ -119,7 +119,7 @@ export async function score(session: Session, options: ScoreOptions): Promise<Sc
     ...(options.cures && { cured: "true" }),
   };
   await using folder = await OutputFolder.open(options.outputFolder, identity, options.scratch);
-  session.provide(scorer);
+  session.provide(scorer, ...((options.chains === "auto" && scalars.models) || []));
   return await new ScoreJob(session, options, { folder, scorer, scalars, parameters }).run(
     startedAt,
   );

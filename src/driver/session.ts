@@ -92,9 +92,9 @@ export class Session {
     this.#fleet?.onProgress?.(progress);
   }
 
-  /** Makes a model known that a run is going to need: a fleet on a cluster is given its files. */
-  provide(model: ProvidedModel): void {
-    this.#models.push(model);
+  /** Makes models known that a run is going to need: a fleet on a cluster is given their files. */
+  provide(...models: readonly ProvidedModel[]): void {
+    this.#models.push(...models.filter((model) => !this.#models.includes(model)));
   }
 
   /** The token of the fleet, once connected. */
