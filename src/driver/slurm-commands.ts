@@ -78,6 +78,17 @@ export async function cancel(job: string): Promise<void> {
   });
 }
 
+/**
+ * What an enclosing job says of itself, which would pass for the new job's, and what changes the
+ * answers of `squeue`. Where SLURM is and who we are to it stays.
+ */
+const NOT_FOR_COMMANDS = /^(SLURM_(?!(CONF|CONF_SERVER|CLUSTERS|JWT)$)|SQUEUE_)/;
+
+function commandEnvironment(): NodeJS.ProcessEnv {
+  const all = Object.entries(process.env);
+  return Object.fromEntries(all.filter(([name]) => !NOT_FOR_COMMANDS.test(name)));
+}
+
 async function slurm(
   command: string,
   options: readonly string[],
@@ -85,7 +96,7 @@ async function slurm(
 ): Promise<string> {
   try {
     const { stdout } = await run(command, options, {
-      env: { ...process.env, ...environment },
+      env: { ...commandEnvironment(), ...environment },
       timeout: COMMAND_MS,
       maxBuffer: 64 * 1024 * 1024,
     });

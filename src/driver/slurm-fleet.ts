@@ -7,16 +7,15 @@
  * session the jobs end; if it is killed, the daemons end by their own grace time. Assumes what SLURM
  * clusters have: one installation and the output's folder on storage that all nodes see.
  */
-import { randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Deferred } from "../base/deferred.ts";
-import { fromSystemError, messageOf, RaysidueError } from "../base/errors.ts";
+import { messageOf, RaysidueError } from "../base/errors.ts";
 import { makeToken } from "../rpc/channel.ts";
 import { SchedulerHere } from "./ray-scheduler.ts";
 import { cancel, controllerHost, type QueuedTask, queuedTasks, submit } from "./slurm-commands.ts";
+import { SlurmFolder } from "./slurm-folder.ts";
+import { describeQueue, hasStarted, hopelessReason } from "./slurm-queue.ts";
 import { type ExpectedWork, workersFor } from "./slurm-size.ts";
 
 export interface SlurmOptions {
@@ -25,6 +24,8 @@ export interface SlurmOptions {
   readonly gres?: string;
   /** Walltime of each worker, as sbatch takes it. */
   readonly time?: string;
+  /** Gives up when no worker has started by then; absent: waits as long as SLURM does. */
+  readonly waitMaxSeconds?: number;
   /** Workers that run at once. */
   readonly concurrentMax?: number;
   /** CPUs of each worker; absent: what SLURM gives, which is one. */
@@ -49,14 +50,26 @@ const SCRIPT = fileURLToPath(new URL("../../../cluster/slurm/worker.sbatch", imp
 const PROGRAM = fileURLToPath(new URL("../cli/main.js", import.meta.url));
 
 const WATCH_MS = 2000;
-/** SLURM's controller is everybody's: it is asked less often once the array is known to run. */
-const WATCH_RUNNING_MS = 10_000;
-/** An array whose tasks all end within this time does not do what it should ... */
-const SOON_MS = 60_000;
-/** ... and is not submitted more often than this. */
-const FUTILE_MAX = 3;
+/** SLURM's controller is everybody's: it is asked less often where there is no hurry. */
+const CALM_WATCH_MS = 10_000;
+/** An array older than this waits for other jobs, or runs. */
+const CALM_AFTER_MS = 60_000;
+/** Arrays in a row that may end without one result: their workers do not do what they should. */
+const FUTILE_MAX = 2;
 /** SLURM kills what does not end; that it is gone from the queue is waited for so long. */
 const CANCEL_MS = 45_000;
+
+/** The array that is in the queue. */
+interface SubmittedArray {
+  readonly job: string;
+  readonly submittedAt: number;
+  /** Results of the run when it was submitted. */
+  readonly committedBefore: number;
+  hasStarted: boolean;
+  lookedAt: number;
+  /** What was last said of it. */
+  told: string;
+}
 
 export class SlurmFleet {
   /** The scheduler's, `HOST:PORT`. */
@@ -64,15 +77,18 @@ export class SlurmFleet {
   readonly token: string;
   readonly #start: SlurmFleetStart;
   readonly #scheduler: SchedulerHere;
-  readonly #folder: string;
+  readonly #folder: SlurmFolder;
   readonly #broken = new Deferred<never>();
   readonly #stop = new AbortController();
-  #job = "";
+  #array: SubmittedArray | undefined;
+  #futile = 0;
+  #workers = 0;
+  #committed = 0;
   #watching: Promise<void> = Promise.resolve();
 
   private constructor(
     start: SlurmFleetStart,
-    parts: { scheduler: SchedulerHere; token: string; folder: string },
+    parts: { scheduler: SchedulerHere; token: string; folder: SlurmFolder },
   ) {
     this.#start = start;
     this.#scheduler = parts.scheduler;
@@ -87,15 +103,15 @@ export class SlurmFleet {
   static async start(start: SlurmFleetStart): Promise<SlurmFleet> {
     const host = await controllerHost();
     const token = makeToken();
-    const folder = join(start.folder, `slurm-${randomBytes(5).toString("hex")}`);
+    const flags = flagsOf(start.options);
+    const folder = await SlurmFolder.create(start.folder, { token, flags });
+    let scheduler: SchedulerHere;
     try {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      await writeFile(join(folder, "token"), token, { mode: 0o600, flag: "wx" });
-      await writeFile(join(folder, "flags"), flagsOf(start.options), { flag: "wx" });
+      scheduler = await SchedulerHere.start(host, token);
     } catch (thrown) {
-      throw fromSystemError(thrown, `cannot write ${folder}`);
+      await folder.remove();
+      throw thrown;
     }
-    const scheduler = await SchedulerHere.start(host, token);
     const fleet = new SlurmFleet(start, { scheduler, token, folder });
     try {
       await fleet.#submit();
@@ -112,15 +128,18 @@ export class SlurmFleet {
     return this.#broken.promise;
   }
 
+  /** How far the session's run is: tells workers that run from workers that work. */
+  onProgress({ workers, committed }: { readonly workers: number; readonly committed: number }) {
+    this.#workers = workers;
+    this.#committed = committed;
+  }
+
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#watching;
-    await this.#cancel().catch((thrown: unknown) => {
-      const advice = `its daemons end by themselves; or: scancel ${this.#job}`;
-      this.#say(`job ${this.#job} was not cancelled (${messageOf(thrown)}); ${advice}`);
-    });
+    if (this.#array !== undefined) await this.#cancel(this.#array.job);
     await this.#scheduler.stop();
-    await rm(this.#folder, { recursive: true, force: true });
+    await this.#folder.remove();
   }
 
   async #submit(): Promise<void> {
@@ -130,52 +149,45 @@ export class SlurmFleet {
     const limit = concurrentMax === undefined ? "" : `%${concurrentMax}`;
     const given = { partition, gres, time, "cpus-per-task": cpus };
     const flags = Object.entries(given).filter(([, value]) => value !== undefined);
-    this.#job = await submit({
+    const job = await submit({
       script: SCRIPT,
       options: [
         `--array=0-${workers - 1}${limit}`,
-        `--output=${join(this.#folder, "%A_%a.log").replaceAll(",", "_")}`,
+        `--output=${this.#folder.logPattern}`,
+        // Said aloud: some sites set SBATCH_EXPORT, and the variables below must arrive.
+        "--export=ALL",
         ...flags.map(([name, value]) => `--${name}=${value}`),
         ...sbatch,
       ],
       environment: {
         RAYSIDUE_ADDRESS: `grpc://${this.address}`,
-        RAYSIDUE_TOKEN_FILE: join(this.#folder, "token"),
+        RAYSIDUE_TOKEN_FILE: this.#folder.tokenPath,
         RAYSIDUE_PROGRAM: PROGRAM,
         RAYSIDUE_NODE: process.execPath,
-        RAYSIDUE_FLAGS_FILE: join(this.#folder, "flags"),
+        RAYSIDUE_FLAGS_FILE: this.#folder.flagsPath,
       },
     });
     const atOnce = concurrentMax === undefined ? "" : `, ${concurrentMax} at once`;
-    this.#say(`slurm job ${this.#job}: ${workers} workers asked for${atOnce}`);
+    this.#say(`slurm job ${job}: ${workers} workers asked for${atOnce}`);
+    const now = performance.now();
+    const fresh = { hasStarted: false, lookedAt: now, told: "" };
+    this.#array = { job, submittedAt: now, committedBefore: this.#committed, ...fresh };
   }
 
   /** Tells what the queue says, and submits again when all tasks are over. */
   async #watch(): Promise<void> {
-    let told = "";
-    let futile = 0;
-    let submittedAt = performance.now();
-    while (!this.#stop.signal.aborted) {
-      const pause = told.includes("run") ? WATCH_RUNNING_MS : WATCH_MS;
-      await delay(pause, undefined, { signal: this.#stop.signal }).catch(() => {});
+    for (;;) {
+      await delay(WATCH_MS, undefined, { signal: this.#stop.signal }).catch(() => {});
       if (this.#stop.signal.aborted) return;
+      const array = this.#array!;
+      const now = performance.now();
+      const isCalm = this.#workers > 0 || now - array.submittedAt > CALM_AFTER_MS;
+      if (isCalm && now - array.lookedAt < CALM_WATCH_MS) continue;
+      array.lookedAt = now;
       try {
-        const tasks = await queuedTasks(this.#job);
-        if (tasks.length > 0) {
-          const now = stateOf(tasks);
-          if (now !== told) this.#say(`slurm job ${this.#job}: ${now}`);
-          told = now;
-          continue;
-        }
-        futile = performance.now() - submittedAt < SOON_MS ? futile + 1 : 0;
-        if (futile >= FUTILE_MAX) {
-          const why = await this.#lastWords();
-          return this.#break("unavailable", `workers end as soon as SLURM starts them: ${why}`);
-        }
-        this.#say(`slurm job ${this.#job} is over and work is left; submitting again`);
-        submittedAt = performance.now();
-        await this.#submit();
-        told = "";
+        const tasks = await queuedTasks(array.job);
+        if (tasks.length > 0) this.#look(array, tasks);
+        else await this.#submitAgain(array);
       } catch (thrown) {
         // A controller that restarts is asked again; what it refuses will be refused again.
         if (thrown instanceof RaysidueError && thrown.code === "try-again") continue;
@@ -184,26 +196,50 @@ export class SlurmFleet {
     }
   }
 
-  async #cancel(): Promise<void> {
-    if (this.#job === "") return;
-    await cancel(this.#job);
-    const deadline = performance.now() + CANCEL_MS;
-    while ((await queuedTasks(this.#job)).length > 0) {
-      if (performance.now() > deadline) throw new RaysidueError("try-again", "it is still queued");
-      await delay(WATCH_MS / 4);
+  #look(array: SubmittedArray, tasks: readonly QueuedTask[]): void {
+    const state = describeQueue(tasks);
+    if (state !== array.told) this.#say(`slurm job ${array.job}: ${state}`);
+    array.told = state;
+    array.hasStarted ||= hasStarted(tasks);
+    const reason = hopelessReason(tasks);
+    if (reason !== undefined) {
+      const text = `slurm job ${array.job} will not start (${reason})`;
+      return this.#break("unavailable", `${text}; ask for what this cluster has (sinfo, scontrol)`);
     }
+    const { waitMaxSeconds = Number.POSITIVE_INFINITY } = this.#start.options;
+    if (array.hasStarted || performance.now() - array.submittedAt < waitMaxSeconds * 1000) return;
+    const text = `no worker started within ${waitMaxSeconds} s: ${state}`;
+    this.#break("try-again", `${text}; wait longer (--max-wait) or ask for less`);
   }
 
-  /** The end of the youngest log: what a worker said last. */
-  async #lastWords(): Promise<string> {
-    const logs = (await readdir(this.#folder)).filter((name) => name.endsWith(".log")).sort();
-    if (logs.length === 0) return "they left no log; look at the nodes with sinfo";
-    const text = await readFile(join(this.#folder, logs.at(-1)!), "utf8");
-    return text.trim().split("\n").at(-1) ?? "";
+  async #submitAgain({ job, committedBefore }: SubmittedArray): Promise<void> {
+    this.#futile = this.#committed > committedBefore ? 0 : this.#futile + 1;
+    if (this.#futile >= FUTILE_MAX) {
+      const why = await this.#folder.lastWords();
+      return this.#break("unavailable", `workers end without a result under SLURM: ${why}`);
+    }
+    this.#say(`slurm job ${job} is over and work is left; submitting again`);
+    await this.#submit();
+  }
+
+  async #cancel(job: string): Promise<void> {
+    try {
+      await cancel(job);
+      const deadline = performance.now() + CANCEL_MS;
+      while ((await queuedTasks(job)).length > 0) {
+        const late = performance.now() > deadline;
+        if (late) throw new RaysidueError("try-again", "it is still queued");
+        await delay(WATCH_MS / 4);
+      }
+    } catch (thrown) {
+      const advice = `its daemons end by themselves; or: scancel ${job}`;
+      this.#say(`job ${job} was not cancelled (${messageOf(thrown)}); ${advice}`);
+    }
   }
 
   #break(code: "try-again" | "unavailable", reason: string): void {
     if (this.#stop.signal.aborted) return;
+    this.#stop.abort();
     this.#broken.reject(new RaysidueError(code, `${reason}; the same command resumes`));
   }
 
@@ -212,23 +248,10 @@ export class SlurmFleet {
   }
 }
 
-/** For `worker start`, a word a line. */
-function flagsOf({ emulate = [], ownEngines = [] }: SlurmOptions): string {
-  const words = [
+/** For `worker start`. */
+function flagsOf({ emulate = [], ownEngines = [] }: SlurmOptions): readonly string[] {
+  return [
     ...emulate.flatMap((device) => ["--emulate", device]),
     ...ownEngines.flatMap((engine) => ["--engine", engine]),
   ];
-  return words.map((word) => `${word}\n`).join("");
-}
-
-function stateOf(tasks: readonly QueuedTask[]): string {
-  const running = tasks.filter(({ state }) => state === "RUNNING").length;
-  const pending = tasks.filter(({ state }) => state === "PENDING");
-  const reasons = [...new Set(pending.map(({ reason }) => reason))].filter(
-    (each) => each !== "None",
-  );
-  const waiting =
-    pending.length === 0 ? "" : `${pending.length} wait (${reasons.join(", ") || "to be placed"})`;
-  const doing = running === 0 ? "" : `${running} workers run`;
-  return [doing, waiting].filter((each) => each !== "").join(", ") || "ending";
 }

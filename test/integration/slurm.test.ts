@@ -5,14 +5,14 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { fastaOf, randomSequences } from "../support/fasta-text.ts";
-import { readReport } from "../support/outputs.ts";
+import { readReport, shardNames } from "../support/outputs.ts";
 import { until } from "../support/processes.ts";
 import { type Command, Sandbox } from "../support/sandbox.ts";
 import { noSlurm, SlurmCluster } from "../support/slurm-cluster.ts";
 
 const skip = noSlurm() ?? false;
 /** The runs below take some eight seconds of one device's time. */
-const DEVICE = ["--emulate", "cost=0.3ms"];
+const DEVICE = ["--emulate", "cost=0.2ms"];
 
 describe("SLURM", { skip }, () => {
   let sandbox: Sandbox;
@@ -23,15 +23,18 @@ describe("SLURM", { skip }, () => {
     sandbox.write("a.fasta", fastaOf(randomSequences(400, { from: 40, to: 80, seed: 8 })));
   });
   after(async () => {
-    await sandbox?.[Symbol.asyncDispose]();
-    await slurm?.[Symbol.asyncDispose]();
+    try {
+      await sandbox?.[Symbol.asyncDispose]();
+    } finally {
+      await slurm?.[Symbol.asyncDispose]();
+    }
   });
 
-  const embed = (output: string, ...flags: string[]): Command => {
+  const embed = (output: string, flags: string[], environment = {}): Command => {
     const model = ["-m", "emulate", ...DEVICE, "--no-cache"];
     const fleet = ["--address", "slurm:", "--cpus", "2", ...flags];
     const args = ["embed", "a.fasta", "-o", output, ...model, ...fleet];
-    return sandbox.start(args, { environment: slurm.environment });
+    return sandbox.start(args, { environment: { ...slurm.environment, ...environment } });
   };
   const jobOf = async (run: Command) => {
     const [, job] = await run.printed(/slurm job (\d+): \d+ workers asked for/, "stderr");
@@ -39,10 +42,7 @@ describe("SLURM", { skip }, () => {
   };
   /** Work is under way. */
   const hasRows = (output: string) =>
-    until("a shard", () => {
-      const shards = readdirSync(sandbox.path(output, ".raysidue", "shards"));
-      return shards.some((name) => !name.startsWith("."));
-    });
+    until("a shard", () => shardNames(sandbox.path(output)).length > 0);
   const isDone = async (run: Command, output: string) => {
     const { exit, stderr } = await run.ended;
     assert.equal(exit, 0, stderr);
@@ -54,7 +54,7 @@ describe("SLURM", { skip }, () => {
   };
 
   test("a node set down and a task requeued in mid-run cost no row", async () => {
-    const run = embed("out", "--min-workers", "3", "--max-workers", "3");
+    const run = embed("out", ["--min-workers", "3", "--max-workers", "3"]);
     const job = await jobOf(run);
     await run.printed(/3 workers run/, "stderr");
     await hasRows("out");
@@ -64,9 +64,15 @@ describe("SLURM", { skip }, () => {
   });
 
   test("at its walltime's warning a worker drains, and another one goes on", async () => {
-    const run = embed("drained", "--max-workers", "1");
+    // What an enclosing job and a site's defaults say must not reach the workers' jobs.
+    const odd = { SLURM_CPUS_PER_TASK: "7", SLURM_TIME_FORMAT: "relative", SBATCH_EXPORT: "NONE" };
+    const run = embed("drained", ["--max-workers", "1", "--time", "10"], odd);
     const job = await jobOf(run);
     await hasRows("drained");
+    const [worker] = sandbox.processes(/worker start/);
+    const walltime = Number(/ --ends-in (\d+)s/.exec(worker!.command)![1]);
+    assert.ok(walltime > 540 && walltime <= 600, worker!.command);
+    assert.match(worker!.command, / --engines 2 /);
     await slurm.command("scancel", "--batch", "--signal=USR1", `${job}_0`);
     const stderr = await isDone(run, "drained");
     assert.match(stderr, /is over and work is left; submitting again/);
@@ -75,7 +81,7 @@ describe("SLURM", { skip }, () => {
   });
 
   test("an interrupted run takes its jobs with it", async () => {
-    const run = embed("interrupted", "--max-workers", "1");
+    const run = embed("interrupted", ["--max-workers", "1"]);
     await jobOf(run);
     await hasRows("interrupted");
     run.kill("SIGINT");
@@ -83,11 +89,67 @@ describe("SLURM", { skip }, () => {
     assert.equal(await slurm.command("squeue", "--noheader"), "");
   });
 
-  test("what SLURM refuses is said in its words", async () => {
-    const refused = embed("refused", "--partition", "nowhere");
-    const { exit, stderr } = await refused.ended;
-    assert.equal(exit, 64, stderr);
-    assert.match(stderr, /raysidue: error: sbatch: .*[Ii]nvalid partition/);
+  test("a killed driver's workers end by themselves, and the same command resumes", async () => {
+    const run = embed("killed", ["--max-workers", "2", "--min-workers", "2"], {
+      RAYSIDUE_GRACE: "1s",
+    });
+    await jobOf(run);
+    await hasRows("killed");
+    run.kill("SIGKILL");
+    await run.ended;
+    const queue = () => slurm.command("squeue", "--noheader");
+    await until("an empty queue", async () => (await queue()) === "");
+    await until("no process", () => sandbox.processes().length === 0);
+    sandbox.mayLeaveTemporaries = true;
+    const again = embed("killed", ["--max-workers", "1"]);
+    assert.equal((await again.ended).exit, 0, again.stderr);
+    const { counts } = readReport(sandbox.path("killed"));
+    assert.ok(counts.rows === 400 && counts.computed! < 400, JSON.stringify(counts));
+    // Neither driver's token is left.
+    const left = readdirSync(sandbox.path("killed", ".raysidue"));
+    assert.deepEqual(
+      left.filter((name) => name.startsWith("slurm-")),
+      [],
+    );
+  });
+
+  const refusals = [
+    {
+      what: "a partition that is not there",
+      flags: ["--partition", "nowhere"],
+      exit: 64,
+      says: /sbatch: .*[Ii]nvalid partition/,
+    },
+    {
+      what: "a job that will never start",
+      flags: ["--sbatch=--hold"],
+      exit: 69,
+      says: /will not start \(JobHeldUser\)/,
+    },
+    {
+      what: "a job that waits for too long",
+      flags: ["--sbatch=--begin=now+1hour", "--max-wait", "4s"],
+      exit: 75,
+      says: /no worker started within 4 s: 1 wait \(BeginTime\)/,
+    },
+    {
+      what: "workers that cannot work",
+      flags: ["--sbatch=--export=NONE"],
+      exit: 69,
+      says: /workers end without a result .*RAYSIDUE_ADDRESS: name the scheduler/,
+    },
+  ];
+  test("what SLURM refuses is said in one line and leaves nothing", async () => {
+    await Promise.all(
+      refusals.map(async ({ what, flags, exit: expected, says }, i) => {
+        const { exit, stderr } = await embed(`refused${i}`, flags).ended;
+        assert.equal(exit, expected, `${what}: ${stderr}`);
+        const errors = stderr.split("\n").filter((line) => line.startsWith("raysidue: error:"));
+        assert.equal(errors.length, 1, `${what}: ${stderr}`);
+        assert.match(errors[0]!, says);
+      }),
+    );
+    assert.equal(await slurm.command("squeue", "--noheader"), "");
   });
 
   test("without SLURM, or without its controller, the error says which", async () => {
