@@ -96,7 +96,7 @@ function cpuSecondsOf(pid: number): number {
 }
 
 /** `root` and everything below it, whichever thread started it. */
-function treeOf(root: number): number[] {
+export function treeOf(root: number): number[] {
   const children = new Map<number, number[]>();
   for (const name of readdirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;

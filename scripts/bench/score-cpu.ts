@@ -62,6 +62,7 @@ export async function benchCpu(context: ScoreContext): Promise<Part> {
     for (const [name, score] of Object.entries(original.scores)) {
       // It numbers models from 1, and poses are numbered from 0.
       const number = Number(/(\d+)$/.exec(name)?.[1]) - 1;
+      if (Number.isNaN(number)) continue;
       const pose = `pose-${String(number).padStart(7, "0")}`;
       difference = Math.max(difference, Math.abs(score - (own.get(pose) ?? Number.NaN)));
     }

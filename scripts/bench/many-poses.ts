@@ -1,0 +1,220 @@
+/**
+ * Very many poses: memory, and a kill in the middle.
+ *
+ *     node dist/scripts/bench/many-poses.js [--counts 10000,100000] [--real 200] [--a-file 100]
+ *
+ * Every pose is read and planned from files; all but `--real` have a made-up result in the shared
+ * cache beforehand, since 100,000 real ones are 8 hours of a core. The rest is scored for real, by a
+ * run that is killed with -9 once a third of its rows are durable, and by the same command again.
+ * Proves by counting rows on disk that no pose was computed twice. Keeps the table in
+ * docs/benchmarks.md. 100,000 poses take some 40 minutes and 14 GB of scratch.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import os from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { posesSubject } from "../../src/driver/analyze-subject.ts";
+import { annotatedRegions } from "../../src/driver/annotated-regions.ts";
+import { Plan } from "../../src/driver/plan.ts";
+import { encodeScore } from "../../src/kind/score.ts";
+import { publish } from "../../src/store/cache.ts";
+import { contentKey, type ItemDigest, spaceDigest } from "../../src/store/content-key.ts";
+import { ResultStore } from "../../src/store/result-store.ts";
+import { ShardSink } from "../../src/store/shard-sink.ts";
+import { say } from "./context.ts";
+import { readPoseSource, writePoses } from "./poses.ts";
+import { type TreeUse, TreeWatch, treeOf } from "./process-tree.ts";
+import { commit, machine, type Part, render, writeFigures, writeSection } from "./report.ts";
+
+const PROGRAM = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
+const STRUCTURE = fileURLToPath(
+  new URL("../../../test/data/deeprank/5E5M.pdb.gz", import.meta.url),
+);
+const CHAINS = { heavy: "B", antigen: ["A"] } as const;
+
+const { values: flags } = parseArgs({
+  options: {
+    counts: { type: "string", default: "10000,100000" },
+    real: { type: "string", default: "200" },
+    "a-file": { type: "string", default: "100" },
+    document: { type: "string", default: "docs/benchmarks.md" },
+    json: { type: "string", default: "docs/benchmarks/score.json" },
+    "dry-run": { type: "boolean", default: false },
+  },
+});
+const real = Number(flags.real);
+
+interface Row extends Pick<TreeUse, "rootBytes" | "treeBytes"> {
+  readonly poses: number;
+  /** Rows that the killed run left, and all that two runs made. */
+  readonly killedRows: number;
+  readonly allRows: number;
+  readonly killedSeconds: number;
+  readonly resumedSeconds: number;
+}
+
+/** Results for all poses but the last `real`. */
+async function fillCache(folder: string, input: string, cache: string): Promise<void> {
+  const regions = annotatedRegions();
+  const options = { chains: CHAINS, regions, isOffline: false };
+  const subject = await posesSubject({ inputs: [input], isRecursive: false }, options);
+  const [work, shards] = [join(folder, "fill"), join(folder, "fill-shards")];
+  await mkdir(work);
+  await mkdir(shards);
+  const digest = spaceDigest(subject.space);
+  using plan = new Plan(work, digest);
+  await subject.read(plan, join(work, "names.tsv"), new AbortController().signal);
+  const sink = new ShardSink(shards);
+  const row = encodeScore({
+    ...{ score: 0.5, clashFraction: 0, clashCount: 0, offCentre: 0, nodeCount: 1, edgeCount: 1 },
+    ...{ pairing: "not_applicable", notes: ["made up"] },
+  } as Parameters<typeof encodeScore>[0]);
+  let left = plan.rowCount - real;
+  for (const rows of plan.rows()) {
+    const taken = rows.slice(0, Math.max(0, left));
+    left -= taken.length;
+    if (taken.length === 0) break;
+    await sink.append({
+      keys: Buffer.concat(taken.map((each) => contentKey(digest, each.digest as ItemDigest))),
+      sizes: taken.map(() => row.length),
+      payload: Buffer.concat(taken.map(() => row)),
+    });
+  }
+  await sink.close();
+  const { warnings } = await publish(cache, subject.space, shards);
+  if (warnings.length > 0) throw new Error(warnings.join("; "));
+}
+
+async function rowsIn(output: string): Promise<number> {
+  const store = await ResultStore.open(join(output, ".raysidue", "shards"), { writable: false });
+  await store.close();
+  return store.rowCount;
+}
+
+/** Runs the command; with `killAt`, kills its driver once so many rows are durable. */
+async function run(input: string, output: string, cache: string, killAt?: number) {
+  const chains = ["--heavy", CHAINS.heavy, "--antigen", CHAINS.antigen.join(",")];
+  const rest = ["--embed-model", "none", "--cache-dir", cache, "--partial-every", "0"];
+  const args = [PROGRAM, "score", input, "-o", output, ...chains, ...rest];
+  const startedAt = performance.now();
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (bytes: Buffer) => {
+    said = (said + bytes.toString()).slice(-2000);
+  });
+  const ended = once(child, "exit");
+  const watch = new TreeWatch(child.pid!);
+  if (killAt !== undefined) {
+    while (child.exitCode === null && (await rowsIn(output)) < killAt) await delay(200);
+    watch.sample();
+    const tree = treeOf(child.pid!);
+    child.kill("SIGKILL");
+    // Its daemons end when they notice; an engine's call ends first, and its rows count.
+    while (tree.some((pid) => existsSync(`/proc/${pid}`))) await delay(100);
+  }
+  const [code, signal] = await ended;
+  watch.close();
+  const use = watch.use();
+  const seconds = (performance.now() - startedAt) / 1000;
+  if (signal !== "SIGKILL" && code !== 0) throw new Error(`ended with ${code}: ${said}`);
+  return { ...use, seconds };
+}
+
+async function measure(poses: number): Promise<Row> {
+  const folder = await mkdtemp(join(os.tmpdir(), "raysidue-many-"));
+  try {
+    const input = join(folder, "poses");
+    const source = await readPoseSource(STRUCTURE, CHAINS.antigen);
+    const options = { folder: input, count: poses, seed: 1, degrees: 3 };
+    await writePoses(source, { ...options, models: Number(flags["a-file"]) });
+    const [output, cache] = [join(folder, "out"), join(folder, "cache")];
+    await fillCache(folder, input, cache);
+    say(`${poses} poses written, ${poses - real} with a result`);
+    const killed = await run(input, output, cache, Math.ceil(real / 3));
+    const killedRows = await rowsIn(output);
+    const resumed = await run(input, output, cache);
+    const allRows = await rowsIn(output);
+    const report = JSON.parse(await readFile(join(output, "run.json"), "utf8"));
+    if (report.counts.rows !== poses) throw new Error(`${report.counts.rows} rows of ${poses}`);
+    const row = {
+      poses,
+      killedRows,
+      allRows,
+      killedSeconds: killed.seconds,
+      resumedSeconds: resumed.seconds,
+      rootBytes: Math.max(killed.rootBytes, resumed.rootBytes),
+      treeBytes: Math.max(killed.treeBytes, resumed.treeBytes),
+    };
+    say(JSON.stringify(row));
+    return row;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const before = os.loadavg()[0]!;
+const rows: Row[] = [];
+for (const count of flags.counts.split(",")) rows.push(await measure(Number(count)));
+const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+const [first, last] = [rows[0]!, rows.at(-1)!];
+const part: Part = {
+  title: "Many poses, killed and resumed",
+  notes: [
+    `Poses of 5E5M, ${flags["a-file"]} a file, each parsed and planned; all but ${real} have a made-up result in the cache, those are scored for real.`,
+    "The first run is killed with -9 when a third of them are durable. Memory of all processes together, and of the driver.",
+  ],
+  columns: [
+    "poses",
+    "killed after",
+    "resumed in",
+    "rows then",
+    "in all",
+    "all processes",
+    "driver",
+  ],
+  rows: rows.map((row) => [
+    row.poses.toLocaleString("en-US"),
+    `${row.killedSeconds.toFixed(0)} s`,
+    `${row.resumedSeconds.toFixed(0)} s`,
+    String(row.killedRows),
+    String(row.allRows),
+    mib(row.treeBytes),
+    mib(row.rootBytes),
+  ]),
+  checks: [
+    {
+      what: "poses computed twice",
+      value: rows.reduce((sum, { allRows }) => sum + allRows - real, 0),
+      unit: "",
+      target: 0,
+      isMaximum: true,
+    },
+    {
+      what: `driver's memory, ${last.poses} over ${first.poses} poses`,
+      value: last.rootBytes / first.rootBytes,
+      unit: "x",
+      target: 1.25,
+      isMaximum: true,
+    },
+  ],
+  figures: { rows },
+};
+const where = {
+  date: new Date().toISOString().slice(0, 16).replace("T", " "),
+  command: ["node dist/scripts/bench/many-poses.js", ...process.argv.slice(2)].join(" "),
+  commit: commit(),
+  machine: machine(),
+  node: process.versions.node,
+  load: [before, os.loadavg()[0]!] as const,
+};
+const text = render(part, where);
+console.log(`\n${text}`);
+if (!flags["dry-run"]) {
+  await writeSection(flags.document, "score-many", text);
+  await writeFigures(flags.json, "many", { part, where });
+}
