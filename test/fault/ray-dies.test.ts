@@ -40,7 +40,7 @@ after(async () => {
 const workersAre = (count: number) =>
   until(`${count} workers`, async () => (await nodes.workers()).length === count, 60_000);
 
-test("a daemon and the bridge are killed, and a node joins", { skip }, async () => {
+test("a daemon and the bridge are killed: both are replaced", { skip }, async () => {
   await using sandbox = new Sandbox();
   const driver = startSlowRun(sandbox, bridge.url);
   await firstShards(sandbox);

@@ -94,6 +94,7 @@ test("Ctrl-C, by either way, leaves the cluster as it was", { skip }, async () =
     driver.kill("SIGINT");
     assert.equal((await driver.ended).exit, 130);
     await assertNothingLeft(nodes);
+    await assertNoActors(sandbox, bridge.url);
   }
 });
 
@@ -121,6 +122,7 @@ test("a fleet that is up is joined by sessions and ended by down", { skip }, asy
   assert.match(stderr, /using the fleet that is up/);
   await sandbox.expect(0, ["cluster", "down", ...at], { environment });
   await assertNothingLeft(nodes);
+  await assertNoActors(sandbox, bridge.url);
 });
 
 test("each way of failing says what to do", { skip }, async () => {
@@ -152,7 +154,8 @@ test("nodes that are full: said which and what to do, the cluster as it was", {
   skip,
 }, async () => {
   await using sandbox = new Sandbox();
-  const driver = startSlowRun(sandbox, bridge.url, [], SLOWER);
+  // Longer than the others wait for room; it is interrupted.
+  const driver = startSlowRun(sandbox, bridge.url, [], "cost=10ms");
   await until("all nodes at work", async () => (await nodes.workers()).length === 3, 60_000);
   const second = ["embed", "a.fasta", "-o", "second", "-m", "emulate", "--address", bridge.url];
   const full = await sandbox.expect(75, second, { environment });
