@@ -9,7 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { say } from "./context.ts";
 import { readPoseSource, writePoses } from "./poses.ts";
 import type { Part } from "./report.ts";
-import type { ScoreContext } from "./score.ts";
+import type { ScoreContext } from "./score-context.ts";
 import { runScore } from "./score-run.ts";
 
 /** A second run is mostly the start of a process: few poses would measure that. */

@@ -18,7 +18,7 @@ import { median } from "./gemm.ts";
 import { makeOriginal, runOriginal } from "./original.ts";
 import { readPoseSource, writePoses } from "./poses.ts";
 import type { Part } from "./report.ts";
-import type { ScoreContext } from "./score.ts";
+import type { ScoreContext } from "./score-context.ts";
 import { runScore, scoresOf } from "./score-run.ts";
 
 /** CPU seconds a pose of the original on 21 complexes, measured once before. */

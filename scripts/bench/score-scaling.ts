@@ -9,7 +9,7 @@ import { say } from "./context.ts";
 import { median } from "./gemm.ts";
 import { readPoseSource, writePoses } from "./poses.ts";
 import type { Part } from "./report.ts";
-import type { ScoreContext } from "./score.ts";
+import type { ScoreContext } from "./score-context.ts";
 import { runScore } from "./score-run.ts";
 
 export async function benchScaling(context: ScoreContext): Promise<Part> {

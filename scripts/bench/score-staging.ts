@@ -15,7 +15,7 @@ import { say } from "./context.ts";
 import { median } from "./gemm.ts";
 import { readPoseSource, writePoses } from "./poses.ts";
 import type { Part } from "./report.ts";
-import type { ScoreContext } from "./score.ts";
+import type { ScoreContext } from "./score-context.ts";
 import { SlowFiles } from "./slow-files.ts";
 
 const DELAY_MS = 20;

@@ -16,27 +16,14 @@ import { parseArgs } from "node:util";
 import { say } from "./context.ts";
 import { commit, machine, type Part, render, writeFigures, writeSection } from "./report.ts";
 import { benchAgain } from "./score-again.ts";
+import type { ScoreContext } from "./score-context.ts";
 import { benchCpu } from "./score-cpu.ts";
-import type { Chains } from "./score-run.ts";
 import { benchScaling } from "./score-scaling.ts";
 import { benchStaging } from "./score-staging.ts";
 
 const STRUCTURE = fileURLToPath(
   new URL("../../../test/data/deeprank/4G6J.pdb.gz", import.meta.url),
 );
-
-export interface ScoreContext {
-  /** Scratch. */
-  readonly folder: string;
-  readonly structure: string;
-  readonly chains: Chains;
-  readonly poses: number;
-  /** Of the original: each takes a quarter of a minute. */
-  readonly originalPoses: number;
-  readonly rounds: number;
-  readonly cores: number;
-  readonly seed: number;
-}
 
 const PARTS: Readonly<Record<string, (context: ScoreContext) => Promise<Part>>> = {
   cpu: benchCpu,
