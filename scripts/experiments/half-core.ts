@@ -5,7 +5,7 @@
  * one, else stopping and continuing the process by signals. Invariant: after `release` the process
  * runs freely and no group is left behind.
  */
-import { mkdir, rmdir, writeFile } from "node:fs/promises";
+import { access, mkdir, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 /** Short against an engine call, long against a switch of processes. */
@@ -13,16 +13,20 @@ const PERIOD_MS = 50;
 
 interface Way {
   readonly root: string;
+  /** A file that only such a root has: elsewhere a folder and its files would be made in vain. */
+  readonly mark: string;
   readonly limit: (share: number) => readonly [file: string, value: string];
 }
 
 const WAYS: readonly Way[] = [
   {
     root: "/sys/fs/cgroup",
+    mark: "cgroup.controllers",
     limit: (share) => ["cpu.max", `${Math.round(share * PERIOD_MS * 1000)} ${PERIOD_MS * 1000}`],
   },
   {
     root: "/sys/fs/cgroup/cpu",
+    mark: "cpu.cfs_quota_us",
     limit: (share) => ["cpu.cfs_quota_us", String(Math.round(share * PERIOD_MS * 1000))],
   },
 ];
@@ -42,7 +46,7 @@ export async function holdTo(share: number, pid: number): Promise<Hold> {
 }
 
 async function holdByGroup(
-  { root, limit }: Way,
+  { root, mark, limit }: Way,
   share: number,
   pid: number,
 ): Promise<Hold | undefined> {
@@ -50,6 +54,8 @@ async function holdByGroup(
   const [file, value] = limit(share);
   try {
     await mkdir(folder);
+    // The kernel fills a group's folder by itself; a plain one stays empty.
+    await access(join(folder, mark));
     if (file === "cpu.cfs_quota_us") {
       await writeFile(join(folder, "cpu.cfs_period_us"), String(PERIOD_MS * 1000));
     }
