@@ -66,6 +66,13 @@ export class PartitionedRecords {
   *scan(partition: number): Generator<RecordChunk, void> {
     const total = this.count(partition);
     if (total === 0) return;
+    const buffered = this.#buffered[partition]!;
+    if (buffered === total * this.recordBytes) {
+      // Of a small table nothing was written yet, nor need it be: that spares 256 files.
+      const bytes = Buffer.from(this.#bufferOf(partition).subarray(0, buffered));
+      yield { first: 0, count: total, bytes };
+      return;
+    }
     this.#flush(partition);
     const path = this.#path(partition);
     const chunkRecords = Math.floor(SCAN_BYTES / this.recordBytes);
