@@ -11,8 +11,10 @@ import { type Command, Sandbox } from "../support/sandbox.ts";
 import { noSlurm, SlurmCluster } from "../support/slurm-cluster.ts";
 
 const skip = noSlurm() ?? false;
-/** The runs below take some eight seconds of one device's time. */
-const DEVICE = ["--emulate", "cost=0.2ms"];
+/** Of a token: 24,000 of them take eight seconds of one device. */
+const COST = "cost=0.3ms";
+/** For three devices: the queue is looked at every two seconds. */
+const SLOW_COST = "cost=1.5ms";
 
 describe("SLURM", { skip }, () => {
   let sandbox: Sandbox;
@@ -30,8 +32,12 @@ describe("SLURM", { skip }, () => {
     }
   });
 
-  const embed = (output: string, flags: string[], environment = {}): Command => {
-    const model = ["-m", "emulate", ...DEVICE, "--no-cache"];
+  const embed = (
+    output: string,
+    flags: readonly string[],
+    { environment = {}, cost = COST } = {},
+  ): Command => {
+    const model = ["-m", "emulate", "--emulate", cost, "--no-cache"];
     const fleet = ["--address", "slurm:", "--cpus", "2", ...flags];
     const args = ["embed", "a.fasta", "-o", output, ...model, ...fleet];
     return sandbox.start(args, { environment: { ...slurm.environment, ...environment } });
@@ -54,7 +60,7 @@ describe("SLURM", { skip }, () => {
   };
 
   test("a node set down and a task requeued in mid-run cost no row", async () => {
-    const run = embed("out", ["--min-workers", "3", "--max-workers", "3"]);
+    const run = embed("out", ["--min-workers", "3", "--max-workers", "3"], { cost: SLOW_COST });
     const job = await jobOf(run);
     await run.printed(/3 workers run/, "stderr");
     await hasRows("out");
@@ -66,7 +72,7 @@ describe("SLURM", { skip }, () => {
   test("at its walltime's warning a worker drains, and another one goes on", async () => {
     // What an enclosing job and a site's defaults say must not reach the workers' jobs.
     const odd = { SLURM_CPUS_PER_TASK: "7", SLURM_TIME_FORMAT: "relative", SBATCH_EXPORT: "NONE" };
-    const run = embed("drained", ["--max-workers", "1", "--time", "10"], odd);
+    const run = embed("drained", ["--max-workers", "1", "--time", "10"], { environment: odd });
     const job = await jobOf(run);
     await hasRows("drained");
     const [worker] = sandbox.processes(/worker start/);
@@ -91,7 +97,7 @@ describe("SLURM", { skip }, () => {
 
   test("a killed driver's workers end by themselves, and the same command resumes", async () => {
     const run = embed("killed", ["--max-workers", "2", "--min-workers", "2"], {
-      RAYSIDUE_GRACE: "1s",
+      environment: { RAYSIDUE_GRACE: "1s" },
     });
     await jobOf(run);
     await hasRows("killed");
@@ -101,7 +107,7 @@ describe("SLURM", { skip }, () => {
     await until("an empty queue", async () => (await queue()) === "");
     await until("no process", () => sandbox.processes().length === 0);
     sandbox.mayLeaveTemporaries = true;
-    const again = embed("killed", ["--max-workers", "1"]);
+    const again = embed("killed", ["--min-workers", "2"]);
     assert.equal((await again.ended).exit, 0, again.stderr);
     const { counts } = readReport(sandbox.path("killed"));
     assert.ok(counts.rows === 400 && counts.computed! < 400, JSON.stringify(counts));
@@ -113,7 +119,14 @@ describe("SLURM", { skip }, () => {
     );
   });
 
-  const refusals = [
+  interface Refusal {
+    readonly what: string;
+    readonly flags?: readonly string[];
+    readonly environment?: Readonly<Record<string, string>>;
+    readonly exit: number;
+    readonly says: RegExp;
+  }
+  const refusals: readonly Refusal[] = [
     {
       what: "a partition that is not there",
       flags: ["--partition", "nowhere"],
@@ -138,11 +151,26 @@ describe("SLURM", { skip }, () => {
       exit: 69,
       says: /workers end without a result .*RAYSIDUE_ADDRESS: name the scheduler/,
     },
+    {
+      what: "a machine without SLURM",
+      environment: { PATH: "/nonexistent" },
+      exit: 69,
+      says: /no scontrol on this machine; run raysidue on a login node/,
+    },
+    {
+      what: "a controller that does not answer",
+      environment: { SLURM_CONF: "elsewhere.conf" },
+      exit: 75,
+      says: /scontrol: .*; is slurmctld up\?/,
+    },
   ];
   test("what SLURM refuses is said in one line and leaves nothing", async () => {
+    const elsewhere = "ClusterName=x\nSlurmctldHost=x(127.0.0.1)\nSlurmctldPort=1\n";
+    const SLURM_CONF = sandbox.write("elsewhere.conf", elsewhere);
     await Promise.all(
-      refusals.map(async ({ what, flags, exit: expected, says }, i) => {
-        const { exit, stderr } = await embed(`refused${i}`, flags).ended;
+      refusals.map(async ({ what, flags = [], environment = {}, exit: expected, says }, i) => {
+        const at = "SLURM_CONF" in environment ? { SLURM_CONF } : environment;
+        const { exit, stderr } = await embed(`refused${i}`, flags, { environment: at }).ended;
         assert.equal(exit, expected, `${what}: ${stderr}`);
         const errors = stderr.split("\n").filter((line) => line.startsWith("raysidue: error:"));
         assert.equal(errors.length, 1, `${what}: ${stderr}`);
@@ -150,16 +178,5 @@ describe("SLURM", { skip }, () => {
       }),
     );
     assert.equal(await slurm.command("squeue", "--noheader"), "");
-  });
-
-  test("without SLURM, or without its controller, the error says which", async () => {
-    const args = ["embed", "a.fasta", "-o", "none", "-m", "emulate", "--address", "slurm:"];
-    const none = await sandbox.expect(69, args, { environment: { PATH: "/nonexistent" } });
-    assert.match(none.stderr, /no scontrol on this machine; run raysidue on a login node/);
-    const missing = sandbox.write("slurm.conf", "ClusterName=x\nSlurmctldHost=x(127.0.0.1)\n");
-    const environment = { SLURM_CONF: missing };
-    const { exit, stderr } = await sandbox.run(args, { environment });
-    assert.ok(exit === 75 || exit === 69, stderr);
-    assert.match(stderr, /scontrol: /);
   });
 });
