@@ -41,6 +41,14 @@ export function makeOwnerWord(): string {
   return `${machineWord()}-${process.pid}-${startOf(process.pid)}-${nonce}`;
 }
 
+/** Whether `word` was made by another process of this machine that certainly lives. */
+export function isProvablyAlive(word: string): boolean {
+  const [machine, pidText, start] = word.split("-");
+  const pid = Number(pidText);
+  if (machine !== machineWord() || pid === process.pid) return false;
+  return !isProvablyDead(word) && start !== "0" && startOf(pid) === start;
+}
+
 /** Whether the process that made `word` is certainly gone. */
 export function isProvablyDead(word: string): boolean {
   const [machine, pidText, start] = word.split("-");

@@ -12,6 +12,7 @@ import { TsvWriter } from "../formats/tsv.ts";
 import type { Progress } from "../rpc/messages.ts";
 import { type NamedSpace, openSpace } from "../store/cache.ts";
 import { ResultStore } from "../store/result-store.ts";
+import { settleWriters } from "../store/shard-marks.ts";
 import type { Balance } from "./balance.ts";
 import { TRACE_COLUMNS, traceRow } from "./job-report.ts";
 import type { Plan } from "./plan.ts";
@@ -70,6 +71,7 @@ export async function openStores(
 
 /** As `openStores`, before there is a plan. */
 export async function openKnown(shardFolder: string, cache: CacheSpace): Promise<ResultStore[]> {
+  await settleWriters(shardFolder);
   const stores = [await ResultStore.open(shardFolder, { writable: true })];
   if (cache.root !== null) stores.push(await openSpace(cache.root, cache.space));
   return stores;

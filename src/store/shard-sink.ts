@@ -1,11 +1,12 @@
 /**
  * Where one writer's rows go: a shard, then the next.
  *
- * Owns: shard names and rolling over. Invariant: a shard has one writer; `append` resolves when the
+ * Owns: shard names, rolling over, and the mark that says so (shard-marks.ts). Invariant: a shard has one writer; `append` resolves when the
  * rows are durable. Names are made of random letters only: nothing from outside becomes a path.
  */
 import { randomBytes } from "node:crypto";
 import type { Rows } from "./segment.ts";
+import { markWriter, unmarkWriter } from "./shard-marks.ts";
 import { type Placement, ShardWriter } from "./shard-writer.ts";
 
 /** A shard is closed at this size: few enough files for 10^9 rows, small enough to copy and prune. */
@@ -27,6 +28,7 @@ export class ShardSink {
   readonly #prefix: string;
   #count = 0;
   #writer: Promise<OpenShard> | undefined;
+  #mark: Promise<string> | undefined;
   /** Shards that are full; their last appends may still be under way. */
   readonly #closing: Promise<void>[] = [];
 
@@ -63,6 +65,9 @@ export class ShardSink {
     // A shard that could not be opened has nothing to close; append has reported it.
     const opened = await current?.catch(() => undefined);
     await Promise.all([...this.#closing.splice(0), opened?.writer.close()]);
+    const mark = await this.#mark?.catch(() => undefined);
+    this.#mark = undefined;
+    if (mark !== undefined) await unmarkWriter(mark).catch(() => {});
   }
 
   #current(): Promise<OpenShard> {
@@ -72,7 +77,12 @@ export class ShardSink {
 
   #openNext(): Promise<OpenShard> {
     const name = `${this.#prefix}-${this.#count++}.shard`;
-    const opening = ShardWriter.open(this.#folder, name).then((writer) => ({ name, writer }));
+    this.#mark ??= markWriter(this.#folder);
+    // Where no mark can be made the shard's own error says more.
+    const marked = this.#mark.catch(() => {});
+    const opening = marked
+      .then(() => ShardWriter.open(this.#folder, name))
+      .then((writer) => ({ name, writer }));
     // The next append tries again.
     opening.catch(() => {
       if (this.#writer === opening) this.#writer = undefined;
