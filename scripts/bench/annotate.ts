@@ -15,14 +15,14 @@ import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { messageOf } from "../../src/base/errors.ts";
 import { ANNOTATION_COLUMNS } from "../../src/driver/annotation-tables.ts";
 import { readTsv } from "../../src/formats/tsv.ts";
 import { need, say } from "./context.ts";
-import { commit, machine, type Part, render, writeFigures, writeSection } from "./report.ts";
+import { type Part, publishPart } from "./report.ts";
 import { readSequences } from "./sequences.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
@@ -223,22 +223,9 @@ async function main(): Promise<void> {
   const fasta = need(flags.fasta, "--fasta", "antibody chains");
   const folder = await mkdtemp(join(os.tmpdir(), "raysidue-bench-"));
   try {
-    const before = os.loadavg()[0]!;
-    const part = await measure(fasta, folder);
-    const words = process.argv.slice(2).map((word) => (word.includes("/") ? basename(word) : word));
-    const where = {
-      date: new Date().toISOString().slice(0, 16).replace("T", " "),
-      command: ["npm run bench:annotate --", ...words].join(" "),
-      commit: commit(),
-      machine: machine(),
-      node: process.versions.node,
-      load: [before, os.loadavg()[0]!] as const,
-    };
-    const text = render(part, where);
-    console.log(`\n${text}`);
-    if (flags["dry-run"]) return;
-    await writeSection(flags.document, "annotate", text);
-    await writeFigures(flags.json, "annotate", { part, where });
+    const kept = { document: flags.document, json: flags.json, isDryRun: flags["dry-run"] };
+    const names = { program: "npm run bench:annotate", section: "annotate", part: "annotate" };
+    await publishPart(names, kept, () => measure(fasta, folder));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

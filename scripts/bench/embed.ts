@@ -10,14 +10,14 @@
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { benchChains, benchFile } from "./antiberty.ts";
 import type { Context } from "./context.ts";
 import { say } from "./context.ts";
 import { benchEsm2 } from "./esm2.ts";
 import { benchMillion } from "./million.ts";
-import { commit, machine, type Part, render, writeFigures, writeSection } from "./report.ts";
+import { type Part, publishPart } from "./report.ts";
 import { benchStart } from "./start.ts";
 
 const PARTS: Readonly<Record<string, (context: Context) => Promise<Part>>> = {
@@ -51,15 +51,9 @@ const { values: flags } = parseArgs({
   },
 });
 
-/** Without folders: where files lay is nobody's business. */
-function command(): string {
-  const shown = process.argv.slice(2).map((word) => (word.includes("/") ? basename(word) : word));
-  return ["npm run bench:embed --", ...shown].join(" ");
-}
-
 async function main(): Promise<void> {
-  const names = flags.parts.split(",");
-  for (const name of names) if (!Object.hasOwn(PARTS, name)) throw new Error(`no part ${name}`);
+  const parts = flags.parts.split(",");
+  for (const name of parts) if (!Object.hasOwn(PARTS, name)) throw new Error(`no part ${name}`);
   const folder = await mkdtemp(join(os.tmpdir(), "raysidue-bench-"));
   const context: Context = {
     folder,
@@ -73,24 +67,12 @@ async function main(): Promise<void> {
     proteinsCount: Number(flags["proteins-count"]),
     millions: flags.millions.split(",").map(Number),
   };
+  const kept = { document: flags.document, json: flags.json, isDryRun: flags["dry-run"] };
   try {
-    for (const name of names) {
-      const before = os.loadavg()[0]!;
-      say(`${name}: load ${before.toFixed(1)}`);
-      const part = await PARTS[name]!(context);
-      const where = {
-        date: new Date().toISOString().slice(0, 16).replace("T", " "),
-        command: command(),
-        commit: commit(),
-        machine: machine(),
-        node: process.versions.node,
-        load: [before, os.loadavg()[0]!] as const,
-      };
-      const text = render(part, where);
-      console.log(`\n${text}`);
-      if (flags["dry-run"]) continue;
-      await writeSection(flags.document, name, text);
-      await writeFigures(flags.json, name, { part, where });
+    for (const name of parts) {
+      say(`${name}: load ${os.loadavg()[0]!.toFixed(1)}`);
+      const names = { program: "npm run bench:embed", section: name, part: name };
+      await publishPart(names, kept, () => PARTS[name]!(context));
     }
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -29,7 +29,7 @@ import { ShardSink } from "../../src/store/shard-sink.ts";
 import { say } from "./context.ts";
 import { readPoseSource, writePoses } from "./poses.ts";
 import { type TreeUse, TreeWatch, treeOf } from "./process-tree.ts";
-import { commit, machine, type Part, render, writeFigures, writeSection } from "./report.ts";
+import { type Part, publishPart } from "./report.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
 const STRUCTURE = fileURLToPath(
@@ -157,64 +157,57 @@ async function measure(poses: number): Promise<Row> {
   }
 }
 
-const before = os.loadavg()[0]!;
-const rows: Row[] = [];
-for (const count of flags.counts.split(",")) rows.push(await measure(Number(count)));
-const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
-const [first, last] = [rows[0]!, rows.at(-1)!];
-const part: Part = {
-  title: "Many poses, killed and resumed",
-  notes: [
-    `Poses of 5E5M, ${flags["a-file"]} a file, each parsed and planned; all but ${real} have a made-up result in the cache, those are scored for real.`,
-    "The first run is killed with -9 when a third of them are durable. Memory of all processes together, and of the driver.",
-  ],
-  columns: [
-    "poses",
-    "killed after",
-    "resumed in",
-    "rows then",
-    "in all",
-    "all processes",
-    "driver",
-  ],
-  rows: rows.map((row) => [
-    row.poses.toLocaleString("en-US"),
-    `${row.killedSeconds.toFixed(0)} s`,
-    `${row.resumedSeconds.toFixed(0)} s`,
-    String(row.killedRows),
-    String(row.allRows),
-    mib(row.treeBytes),
-    mib(row.rootBytes),
-  ]),
-  checks: [
-    {
-      what: "poses computed twice",
-      value: rows.reduce((sum, { allRows }) => sum + allRows - real, 0),
-      unit: "",
-      target: 0,
-      isMaximum: true,
-    },
-    {
-      what: `driver's memory, ${last.poses} over ${first.poses} poses`,
-      value: last.rootBytes / first.rootBytes,
-      unit: "x",
-      target: 1.25,
-      isMaximum: true,
-    },
-  ],
-  figures: { rows },
-};
-const where = {
-  date: new Date().toISOString().slice(0, 16).replace("T", " "),
-  command: ["node dist/scripts/bench/many-poses.js", ...process.argv.slice(2)].join(" "),
-  commit: commit(),
-  machine: machine(),
-  node: process.versions.node,
-  load: [before, os.loadavg()[0]!] as const,
-};
-const text = render(part, where);
-console.log(`\n${text}`);
-if (!flags["dry-run"]) {
-  await writeSection(flags.document, "score-many", text);
-  await writeFigures(flags.json, "many", { part, where });
+async function manyPoses(): Promise<Part> {
+  const rows: Row[] = [];
+  for (const count of flags.counts.split(",")) rows.push(await measure(Number(count)));
+  const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+  const [first, last] = [rows[0]!, rows.at(-1)!];
+  return {
+    title: "Many poses, killed and resumed",
+    notes: [
+      `Poses of 5E5M, ${flags["a-file"]} a file, each parsed and planned; all but ${real} have a made-up result in the cache, those are scored for real.`,
+      "The first run is killed with -9 when a third of them are durable. Memory of all processes together, and of the driver.",
+    ],
+    columns: [
+      "poses",
+      "killed after",
+      "resumed in",
+      "rows then",
+      "in all",
+      "all processes",
+      "driver",
+    ],
+    rows: rows.map((row) => [
+      row.poses.toLocaleString("en-US"),
+      `${row.killedSeconds.toFixed(0)} s`,
+      `${row.resumedSeconds.toFixed(0)} s`,
+      String(row.killedRows),
+      String(row.allRows),
+      mib(row.treeBytes),
+      mib(row.rootBytes),
+    ]),
+    checks: [
+      {
+        what: "poses computed twice",
+        value: rows.reduce((sum, { allRows }) => sum + allRows - real, 0),
+        unit: "",
+        target: 0,
+        isMaximum: true,
+      },
+      {
+        what: `driver's memory, ${last.poses} over ${first.poses} poses`,
+        value: last.rootBytes / first.rootBytes,
+        unit: "x",
+        target: 1.25,
+        isMaximum: true,
+      },
+    ],
+    figures: { rows },
+  };
 }
+
+await publishPart(
+  { program: "node dist/scripts/bench/many-poses.js", section: "score-many", part: "many" },
+  { document: flags.document, json: flags.json, isDryRun: flags["dry-run"] },
+  manyPoses,
+);

@@ -19,7 +19,7 @@ import { absence, RayNodes } from "../../test/support/ray-nodes.ts";
 import { runEmbed, vectorsOf } from "./cli-run.ts";
 import { largestDifference, say } from "./context.ts";
 import { median } from "./gemm.ts";
-import { commit, machine, type Part, render, writeFigures, writeSection } from "./report.ts";
+import { type Part, publishPart } from "./report.ts";
 import { writeFasta } from "./sequences.ts";
 
 const { values: flags } = parseArgs({
@@ -102,23 +102,11 @@ async function main(): Promise<void> {
   if (missing !== undefined) throw new Error(missing);
   process.env.RAYSIDUE_TOKEN = BRIDGE_TOKEN;
   const folder = await mkdtemp(join(os.tmpdir(), "raysidue-bench-"));
-  const before = os.loadavg()[0]!;
   const nodes = await RayNodes.start({ count: Number(flags.nodes), cpus: 1 });
   try {
-    const part = await measure(folder, nodes);
-    const where = {
-      date: new Date().toISOString().slice(0, 16).replace("T", " "),
-      command: ["npm run bench:ray --", ...process.argv.slice(2)].join(" "),
-      commit: commit(),
-      machine: machine(),
-      node: process.versions.node,
-      load: [before, os.loadavg()[0]!] as const,
-    };
-    const text = render(part, where);
-    console.log(`\n${text}`);
-    if (flags["dry-run"]) return;
-    await writeSection(flags.document, "ray", text);
-    await writeFigures(flags.json, "ray", { part, where });
+    const kept = { document: flags.document, json: flags.json, isDryRun: flags["dry-run"] };
+    const names = { program: "npm run bench:ray", section: "ray", part: "ray" };
+    await publishPart(names, kept, () => measure(folder, nodes));
   } finally {
     await nodes.stop();
     await rm(folder, { recursive: true, force: true });

@@ -8,7 +8,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import os from "node:os";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 
 /** One requirement and what was measured. */
 export interface Check {
@@ -32,7 +32,7 @@ export interface Part {
 }
 
 /** When, where and how a part was measured. */
-export interface Circumstances {
+interface Circumstances {
   readonly date: string;
   readonly command: string;
   readonly commit: string;
@@ -42,14 +42,14 @@ export interface Circumstances {
   readonly load: readonly [number, number];
 }
 
-export function machine(): string {
+function machine(): string {
   const cpus = os.cpus();
   const memory = `${Math.round(os.totalmem() / 2 ** 30)} GiB`;
   return `${cpus.length} cores of ${cpus[0]?.model.trim()}, ${memory}, Linux ${os.release()}`;
 }
 
 /** The commit that is checked out, with `+` where files differ from it. */
-export function commit(): string {
+function commit(): string {
   try {
     const run = (...args: string[]) => execFileSync("git", args, { encoding: "utf8" }).trim();
     const isDirty = run("status", "--porcelain", "--", "src") !== "";
@@ -80,7 +80,7 @@ function table(columns: readonly string[], rows: readonly (readonly string[])[])
 }
 
 /** A part as Markdown. */
-export function render(part: Part, where: Circumstances): string {
+function render(part: Part, where: Circumstances): string {
   const { title, notes, columns, rows, checks } = part;
   const [before, after] = where.load.map((load) => load.toFixed(1));
   return [
@@ -96,7 +96,7 @@ export function render(part: Part, where: Circumstances): string {
 const mark = (edge: "begin" | "end", name: string) => `<!-- ${edge} bench:embed ${name} -->`;
 
 /** Puts `text` between the marks of part `name`, at the end where there are none yet. */
-export async function writeSection(path: string, name: string, text: string): Promise<void> {
+async function writeSection(path: string, name: string, text: string): Promise<void> {
   const old = existsSync(path) ? await readFile(path, "utf8") : "# Benchmarks\n";
   const section = `${mark("begin", name)}\n\n${text}\n\n${mark("end", name)}`;
   const start = old.indexOf(mark("begin", name));
@@ -110,7 +110,7 @@ export async function writeSection(path: string, name: string, text: string): Pr
 }
 
 /** Keeps a part's figures in the JSON file, beside those of other parts. */
-export async function writeFigures(
+async function writeFigures(
   path: string,
   name: string,
   { part, where }: { readonly part: Part; readonly where: Circumstances },
@@ -125,4 +125,40 @@ export async function writeFigures(
 /** Six digits: more are noise. */
 function rounded(_key: string, value: unknown): unknown {
   return typeof value === "number" ? Number(value.toPrecision(6)) : value;
+}
+
+/** Where a part is kept; `isDryRun`: nowhere, it is printed only. */
+export interface Kept {
+  readonly document: string;
+  readonly json: string;
+  readonly isDryRun: boolean;
+}
+
+/**
+ * Measures a part, prints it and keeps it: as `section` in the document, as `part` in the JSON.
+ * `program`: what is typed before the arguments, `npm run bench:embed`.
+ */
+export async function publishPart(
+  names: { readonly program: string; readonly section: string; readonly part: string },
+  kept: Kept,
+  measure: () => Promise<Part>,
+): Promise<void> {
+  const before = os.loadavg()[0]!;
+  const part = await measure();
+  // Without folders: where files lay is nobody's business.
+  const words = process.argv.slice(2).map((word) => (word.includes("/") ? basename(word) : word));
+  const dashes = names.program.startsWith("npm ") && words.length > 0 ? ["--"] : [];
+  const where = {
+    date: new Date().toISOString().slice(0, 16).replace("T", " "),
+    command: [names.program, ...dashes, ...words].join(" "),
+    commit: commit(),
+    machine: machine(),
+    node: process.versions.node,
+    load: [before, os.loadavg()[0]!] as const,
+  };
+  const text = render(part, where);
+  console.log(`\n${text}`);
+  if (kept.isDryRun) return;
+  await writeSection(kept.document, names.section, text);
+  await writeFigures(kept.json, names.part, { part, where });
 }

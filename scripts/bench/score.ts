@@ -10,11 +10,11 @@
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { say } from "./context.ts";
-import { commit, machine, type Part, render, writeFigures, writeSection } from "./report.ts";
+import { type Part, publishPart } from "./report.ts";
 import { benchAgain } from "./score-again.ts";
 import type { ScoreContext } from "./score-context.ts";
 import { benchCpu } from "./score-cpu.ts";
@@ -65,25 +65,12 @@ async function main(): Promise<void> {
     cores: Number(flags.cores),
     seed: Number(flags.seed),
   };
-  const words = process.argv.slice(2).map((word) => (word.includes("/") ? basename(word) : word));
   try {
     for (const name of names) {
-      const before = os.loadavg()[0]!;
-      say(`${name}: load ${before.toFixed(1)}`);
-      const part = await PARTS[name]!(context);
-      const where = {
-        date: new Date().toISOString().slice(0, 16).replace("T", " "),
-        command: ["npm run bench:score", ...(words.length > 0 ? ["--", ...words] : [])].join(" "),
-        commit: commit(),
-        machine: machine(),
-        node: process.versions.node,
-        load: [before, os.loadavg()[0]!] as const,
-      };
-      const text = render(part, where);
-      console.log(`\n${text}`);
-      if (flags["dry-run"]) continue;
-      await writeSection(flags.document, `score-${name}`, text);
-      await writeFigures(flags.json, name, { part, where });
+      say(`${name}: load ${os.loadavg()[0]!.toFixed(1)}`);
+      const kept = { document: flags.document, json: flags.json, isDryRun: flags["dry-run"] };
+      const own = { program: "npm run bench:score", section: `score-${name}`, part: name };
+      await publishPart(own, kept, () => PARTS[name]!(context));
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
