@@ -4,8 +4,8 @@
 import { type Command, Option } from "@commander-js/extra-typings";
 import type { Command as UntypedCommand } from "commander";
 import { addDetachOption, type DetachFlags, detachJob } from "./detach.ts";
-import { EXIT_QUARANTINED, printJson } from "./exit.ts";
-import { addFleetOptions, clusterOptions, type FleetFlags } from "./fleet-options.ts";
+import { addFleetOptions, type FleetFlags } from "./fleet-options.ts";
+import { runJob } from "./job-options.ts";
 import {
   collect,
   parseBytes,
@@ -91,58 +91,19 @@ type EmbedFlags = ReturnType<ReturnType<typeof defineEmbed>["opts"]> &
   FleetFlags &
   Pick<DetachFlags, "detach">;
 
-async function runEmbed(inputs: string[], flags: EmbedFlags): Promise<void> {
-  const [{ connect, embed }, { JobDisplay }, { abortOnSignals }, { join, resolve }] =
-    await Promise.all([
-      import("../driver/api.ts"),
-      import("./job-display.ts"),
-      import("./signals.ts"),
-      import("node:path"),
-    ]);
-  const outputFolder = resolve(flags.output);
-  using interrupt = abortOnSignals();
-  using display = new JobDisplay();
-  try {
-    await using session = await connect({
-      logPath: join(outputFolder, "log.ndjson"),
-      onNotice: (text) => display.onNotice(text),
-      ...fleetOptions(flags),
-      ...clusterOptions(flags, join(outputFolder, ".raysidue")),
-    });
-    const summary = await embed(session, {
-      inputs,
-      outputFolder,
-      model: flags.model,
-      parameters: parametersOf(flags),
-      format: flags.format,
-      onInvalid: flags.onInvalid,
-      isRecursive: flags.recursive === true,
-      isOffline: flags.offline === true,
-      weight: flags.weight,
-      signal: interrupt.signal,
-      observer: display,
-      command: process.argv.slice(2),
-      ...(!flags.cache && { cacheFolder: null }),
-      ...(flags.cache && flags.cacheDir && { cacheFolder: resolve(flags.cacheDir) }),
-    });
-    display.onDone(summary);
-    if (summary.failed > 0) process.exitCode = EXIT_QUARANTINED;
-    if (flags.json) printJson({ ...summary, exit: process.exitCode ?? 0 });
-    else process.stdout.write(`${summary.outputFolder}\n`);
-  } catch (thrown) {
-    display[Symbol.dispose]();
-    interrupt.report(thrown, { isJson: flags.json === true });
-  }
-}
-
-function fleetOptions({ address, engines, threads, memory, emulate }: EmbedFlags) {
-  return {
-    ...(address !== undefined && { address }),
-    ...(engines !== undefined && { engines }),
-    ...(threads !== undefined && { threads }),
-    ...(memory !== undefined && { memoryBytes: memory }),
-    ...(emulate !== undefined && { emulate }),
-  };
+function runEmbed(inputs: string[], flags: EmbedFlags): Promise<void> {
+  return runJob(inputs, flags, {
+    run: async (session, options) => {
+      const { embed } = await import("../driver/api.ts");
+      return embed(session, {
+        ...options,
+        model: flags.model,
+        parameters: parametersOf(flags),
+        format: flags.format,
+        isOffline: flags.offline === true,
+      });
+    },
+  });
 }
 
 function parametersOf(flags: EmbedFlags) {

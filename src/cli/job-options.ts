@@ -1,5 +1,5 @@
 /**
- * Options that commands with jobs on sequences share, and what these commands do with them.
+ * Options that commands with jobs share, and what these commands do with them.
  *
  * Owns: connecting, interrupting, showing and ending such a command. What is computed is the
  * command's own.
@@ -43,10 +43,12 @@ export function addJobOptions(command: Command): void {
 /** Values of the options above. */
 export interface JobFlags extends FleetFlags {
   readonly output: string;
-  readonly onInvalid: "fail" | "skip";
+  readonly onInvalid?: "fail" | "skip";
   readonly recursive?: true | undefined;
   readonly address?: string | undefined;
   readonly engines?: number | undefined;
+  readonly threads?: number | undefined;
+  readonly emulate?: readonly string[] | undefined;
   readonly memory?: number | undefined;
   readonly weight: number;
   readonly cacheDir?: string | undefined;
@@ -55,12 +57,16 @@ export interface JobFlags extends FleetFlags {
 }
 
 /** Runs a job as the flags say: prints its summary, or why it failed, and sets the exit code. */
-export async function runJob(
+export async function runJob<Summary extends JobSummary>(
   inputs: readonly string[],
   flags: JobFlags,
   job: {
+    /** What is computed, in the plural; absent: sequences. */
+    readonly items?: string;
     readonly connect?: ConnectOptions;
-    run(session: Session, options: JobOptions): Promise<JobSummary>;
+    run(session: Session, options: JobOptions): Promise<Summary>;
+    /** What a person reads besides the summary's own lines. */
+    tell?(summary: Summary): readonly string[];
   },
 ): Promise<void> {
   const [{ connect }, { JobDisplay }, { abortOnSignals }, { join, resolve }] = await Promise.all([
@@ -71,7 +77,7 @@ export async function runJob(
   ]);
   const outputFolder = resolve(flags.output);
   using interrupt = abortOnSignals();
-  using display = new JobDisplay();
+  using display = new JobDisplay(job.items);
   try {
     await using session = await connect({
       logPath: join(outputFolder, "log.ndjson"),
@@ -83,7 +89,7 @@ export async function runJob(
     const summary = await job.run(session, {
       inputs,
       outputFolder,
-      onInvalid: flags.onInvalid,
+      ...(flags.onInvalid !== undefined && { onInvalid: flags.onInvalid }),
       isRecursive: flags.recursive === true,
       weight: flags.weight,
       signal: interrupt.signal,
@@ -93,6 +99,7 @@ export async function runJob(
       ...(flags.cache && flags.cacheDir && { cacheFolder: resolve(flags.cacheDir) }),
     });
     display.onDone(summary);
+    for (const line of job.tell?.(summary) ?? []) display.onNotice(line);
     if (summary.failed > 0) process.exitCode = EXIT_QUARANTINED;
     if (flags.json) printJson({ ...summary, exit: process.exitCode ?? 0 });
     else process.stdout.write(`${summary.outputFolder}\n`);
@@ -102,10 +109,13 @@ export async function runJob(
   }
 }
 
-function fleetOptions({ address, engines, memory }: JobFlags): ConnectOptions {
+function fleetOptions(flags: JobFlags): ConnectOptions {
+  const { address, engines, threads, memory, emulate } = flags;
   return {
     ...(address !== undefined && { address }),
     ...(engines !== undefined && { engines }),
+    ...(threads !== undefined && { threads }),
     ...(memory !== undefined && { memoryBytes: memory }),
+    ...(emulate !== undefined && { emulate }),
   };
 }

@@ -4,8 +4,8 @@
 import { type Command, Option } from "@commander-js/extra-typings";
 import type { Command as UntypedCommand } from "commander";
 import { RaysidueError } from "../base/errors.ts";
-import { EXIT_QUARANTINED, printJson } from "./exit.ts";
-import { addFleetOptions, clusterOptions, type FleetFlags } from "./fleet-options.ts";
+import { addFleetOptions, type FleetFlags } from "./fleet-options.ts";
+import { runJob } from "./job-options.ts";
 import { parseBytes, parseCount, parseSeconds, parseShare } from "./option-values.ts";
 
 /** Poses that --copy-poses copies where nobody says how many. */
@@ -97,71 +97,42 @@ function splitChains(text: string, earlier: readonly string[] = []): string[] {
 }
 
 async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
-  const [
-    { annotatedRegions, connect, formatStatistics, openRegionTable, openScalarTable, score },
-    { JobDisplay },
-    { abortOnSignals },
-    path,
-  ] = await Promise.all([
-    import("../driver/api.ts"),
-    import("./job-display.ts"),
-    import("./signals.ts"),
-    import("node:path"),
-  ]);
-  const outputFolder = path.resolve(flags.output);
-  using interrupt = abortOnSignals();
-  using display = new JobDisplay("poses");
-  try {
-    const parameters = parametersOf(flags);
-    const chains = chainsOf(flags);
-    const regions =
-      flags.regions === undefined
-        ? annotatedRegions({ onlyFirst: flags.compat === true })
-        : await openRegionTable(flags.regions);
-    const embedding =
-      flags.scalars === undefined ? flags.embedModel : await openScalarTable(flags.scalars);
-    await using session = await connect({
-      logPath: path.join(outputFolder, "log.ndjson"),
-      onNotice: (text) => display.onNotice(text),
-      ...fleetOptions(flags),
-      ...clusterOptions(flags, path.join(outputFolder, ".raysidue")),
-    });
-    const summary = await score(session, {
-      inputs,
-      outputFolder,
-      chains,
-      check: flags.check,
-      cures: flags.cure === true,
-      regions,
-      ...(embedding !== undefined && { embedding }),
-      parameters,
-      model: flags.model,
-      top: flags.top ?? (flags.copyPoses ? TOP_COPIED : 0),
-      ...(flags.partialEvery !== undefined && { partialEveryMs: 1000 * flags.partialEvery }),
-      keepsGraphs: flags.keepGraphs === true,
-      copiesTop: flags.copyPoses === true,
-      isRecursive: flags.recursive === true,
-      isOffline: flags.offline === true,
-      weight: flags.weight,
-      signal: interrupt.signal,
-      observer: display,
-      command: process.argv.slice(2),
-      ...(flags.scratch !== undefined && { scratch: path.resolve(flags.scratch) }),
-      ...(!flags.cache && { cacheFolder: null }),
-      ...(flags.cache && flags.cacheDir && { cacheFolder: path.resolve(flags.cacheDir) }),
-    });
-    display.onDone(summary);
-    formatStatistics(summary.statistics).forEach(display.onNotice, display);
-    for (const { rank, score, pose } of summary.best) {
-      display.onNotice(`${rank}. ${score.toFixed(4)} ${JSON.stringify(pose)}`);
-    }
-    if (summary.failed > 0) process.exitCode = EXIT_QUARANTINED;
-    if (flags.json) printJson({ ...summary, exit: process.exitCode ?? 0 });
-    else process.stdout.write(`${summary.outputFolder}\n`);
-  } catch (thrown) {
-    display[Symbol.dispose]();
-    interrupt.report(thrown, { isJson: flags.json === true });
-  }
+  const [api, { resolve }] = await Promise.all([import("../driver/api.ts"), import("node:path")]);
+  const { regions, scalars, scratch, partialEvery, top } = flags;
+  await runJob(inputs, flags, {
+    items: "poses",
+    run: async (session, options) => {
+      const parameters = parametersOf(flags);
+      const chains = chainsOf(flags);
+      const embedding =
+        scalars === undefined ? flags.embedModel : await api.openScalarTable(scalars);
+      return api.score(session, {
+        ...options,
+        chains,
+        check: flags.check,
+        cures: flags.cure === true,
+        regions:
+          regions === undefined
+            ? api.annotatedRegions({ onlyFirst: flags.compat === true })
+            : await api.openRegionTable(regions),
+        ...(embedding !== undefined && { embedding }),
+        parameters,
+        model: flags.model,
+        top: top ?? (flags.copyPoses ? TOP_COPIED : 0),
+        ...(partialEvery !== undefined && { partialEveryMs: 1000 * partialEvery }),
+        keepsGraphs: flags.keepGraphs === true,
+        copiesTop: flags.copyPoses === true,
+        isOffline: flags.offline === true,
+        ...(scratch !== undefined && { scratch: resolve(scratch) }),
+      });
+    },
+    tell: ({ statistics, best }) => [
+      ...api.formatStatistics(statistics),
+      ...best.map(
+        ({ rank, score, pose }) => `${rank}. ${score.toFixed(4)} ${JSON.stringify(pose)}`,
+      ),
+    ],
+  });
 }
 
 function chainsOf({ auto, heavy, light, antigen }: ScoreFlags) {
@@ -180,13 +151,4 @@ function parametersOf({ align, centre, radii, compat }: ScoreFlags) {
     throw new RaysidueError("usage", text);
   }
   return { align, centre, radii };
-}
-
-function fleetOptions({ address, engines, threads, memory }: ScoreFlags) {
-  return {
-    ...(address !== undefined && { address }),
-    ...(engines !== undefined && { engines }),
-    ...(threads !== undefined && { threads }),
-    ...(memory !== undefined && { memoryBytes: memory }),
-  };
 }
