@@ -11,6 +11,8 @@ import type { RowPlace } from "../store/row-reader.ts";
 /** Where a result stands: a row of one of the run's stores. */
 export interface StoredPlace extends RowPlace {
   readonly store: number;
+  /** The lease of this run that computed it; 0 where none did. */
+  readonly lease: number;
 }
 
 export interface DistinctItem {
@@ -78,6 +80,7 @@ export class DistinctTable {
       offset: record.readDoubleLE(56),
       size: record.readUInt32LE(64),
       crc: record.readUInt32LE(68),
+      lease: record.readDoubleLE(72),
     };
   }
 
@@ -86,11 +89,6 @@ export class DistinctTable {
     const bytes = Buffer.alloc(8);
     bytes.writeDoubleLE(lease);
     this.#records.patch(item, 72, bytes);
-  }
-
-  /** The lease of this run that computed the item; 0 where none did. */
-  lease(item: number): number {
-    return this.#records.read(item).readDoubleLE(72);
   }
 
   /**

@@ -152,9 +152,6 @@ class ResultOutput {
     const [id = "", file = "", line = "", note = "", problem = ""] = name;
     const { plan, failures } = this.#options;
     const { item, length } = row;
-    const lease = Buffer.alloc(LEASE_BYTES);
-    lease.writeDoubleLE(item === undefined ? 0 : plan.distinct.lease(item));
-    this.#leases?.append(lease);
     const reason = item === undefined ? problem : failures.get(item);
     if (item === undefined || reason !== undefined) {
       const sha256 = item === undefined ? "" : row.digest.toString("hex");
@@ -163,6 +160,7 @@ class ResultOutput {
       await this.#failed?.write([[id, file, line, reason ?? ""]]);
       const found = undefined;
       this.#block.push({ id, file, line, sha256, length, note: reason ?? "", found, status });
+      this.#noteLease(0);
     } else {
       const place = plan.distinct.place(item);
       if (place === undefined) {
@@ -171,11 +169,18 @@ class ResultOutput {
       const sha256 = row.digest.toString("hex");
       const found = { item, place };
       this.#block.push({ id, file, line, sha256, length, note, found, status: "ok" });
+      this.#noteLease(place.lease);
       this.#blockRows++;
       this.#blockBytes += place.size;
     }
     const isFull = this.#blockRows >= BLOCK_ROWS || this.#blockBytes >= BLOCK_BYTES;
     if (isFull || this.#block.length >= BLOCK_LINES) await this.#flush();
+  }
+
+  #noteLease(lease: number): void {
+    const record = Buffer.alloc(LEASE_BYTES);
+    record.writeDoubleLE(lease);
+    this.#leases?.append(record);
   }
 
   async #flush(): Promise<void> {

@@ -180,9 +180,7 @@ class FollowedRun {
     const { listener } = this.#options;
     switch (event.type) {
       case "committed":
-        for (const task of event.rows?.tasks ?? []) {
-          this.#options.plan.distinct.noteLease(this.#itemOf(task), event.lease);
-        }
+        this.#noteLease(event.rows?.tasks ?? [], event.lease);
         if (event.bulkAddress !== "" && event.rows !== undefined) {
           const { rows, bulkAddress } = event;
           await this.#fetches.onSizeLessThan(FETCHES_WAITING_MAX);
@@ -219,6 +217,18 @@ class FollowedRun {
       rows.tasks.map((task) => this.#options.plan.distinct.read(this.#itemOf(task)).key),
     );
     await this.#sink.append({ keys, sizes: Uint32Array.from(rows.sizes), payload });
+  }
+
+  /** Tasks of a batch mostly follow one another: each stretch is read at once. */
+  #noteLease(tasks: readonly number[], lease: number): void {
+    const { distinct } = this.#options.plan;
+    for (let at = 0; at < tasks.length; ) {
+      const first = at;
+      do at++;
+      while (at < tasks.length && tasks[at] === tasks[at - 1]! + 1);
+      const items = this.#items.readRange(tasks[first]!, at - first);
+      for (let i = 0; i < at - first; i++) distinct.noteLease(items.readDoubleLE(8 * i), lease);
+    }
   }
 
   #itemOf(task: number): number {

@@ -20,9 +20,9 @@ import { findToken, userToken } from "./token.ts";
 
 export interface ConnectOptions extends EmbeddedOptions, RayFleetOptions, SlurmOptions {
   /**
-   * `grpc://HOST:PORT` of a running scheduler (`grpcs://` in TLS); `ray://`, `bridge://` or `http://HOST:8265` of a Ray
-   * cluster, where a fleet is brought up; `slurm:`, worker daemons as jobs. Absent: a fleet embedded
-   * on this machine.
+   * `grpc://HOST:PORT` of a running scheduler (`grpcs://` in TLS); `ray://`, `bridge://` or
+   * `http://HOST:8265` of a Ray cluster, where a fleet is brought up; `slurm:`, worker daemons as
+   * jobs. Absent: a fleet embedded on this machine.
    */
   readonly address?: string;
   /** Absent: `RAYSIDUE_TOKEN`, then this user's token file. Embedded fleets make their own. */

@@ -80,6 +80,16 @@ export class RecordFile {
     return target;
   }
 
+  /** `count` records from `first` on. */
+  readRange(first: number, count: number): Buffer {
+    this.#check(first);
+    this.#check(first + count - 1);
+    if (first + count > this.#writtenCount) this.flush();
+    const bytes = Buffer.allocUnsafe(count * this.recordBytes);
+    this.#readFully(bytes, first * this.recordBytes);
+    return bytes;
+  }
+
   /** Overwrites the record at `index`. */
   write(index: number, record: Uint8Array): void {
     this.#check(index);
