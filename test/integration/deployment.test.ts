@@ -1,9 +1,9 @@
 /**
  * What stands around raysidue on a cluster is well-formed: manifests, units, batch scripts.
  *
- * Pods are checked against Kubernetes' own schema, KubeRay's resource against the fields that its
- * API reference has (ray.io/v1), units by systemd, scripts by bash. No cluster runs here; SLURM's
- * script does, in slurm.test.ts.
+ * Pods are checked against Kubernetes' own schema and KubeRay's resources against its API's types,
+ * unknown fields refused (test/support/kuberay.ts); units by systemd, scripts by bash. No cluster
+ * runs here; SLURM's scripts do, in slurm.test.ts and slurm-*.test.ts.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -15,67 +15,32 @@ import { Job } from "kubernetes-models/batch/v1/Job";
 import { PodTemplateSpec } from "kubernetes-models/v1/PodTemplateSpec";
 import { parse } from "yaml";
 import { z } from "zod";
+import {
+  checkKubernetes,
+  RAY_CLUSTER,
+  type RAY_CLUSTER_SPEC,
+  RAY_JOB,
+} from "../support/kuberay.ts";
 import { REPOSITORY, Sandbox } from "../support/sandbox.ts";
 
 const cluster = (...names: string[]) => join(REPOSITORY, "cluster", ...names);
 const PROGRAM = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
 const manifest = (name: string): unknown => parse(readFileSync(cluster("kuberay", name), "utf8"));
 
-const TEXTS = z.record(z.string(), z.string());
-/** Fields of KubeRay's docs/reference/api.md; those that no manifest here has are left out. */
-const RAY_CLUSTER_SPEC = z.strictObject({
-  rayVersion: z.string(),
-  enableInTreeAutoscaling: z.boolean(),
-  autoscalerOptions: z.strictObject({
-    idleTimeoutSeconds: z.int().positive(),
-    upscalingMode: z.enum(["Default", "Aggressive", "Conservative"]),
-  }),
-  headGroupSpec: z.strictObject({ rayStartParams: TEXTS, template: z.unknown() }),
-  workerGroupSpecs: z.array(
-    z.strictObject({
-      groupName: z.string(),
-      replicas: z.int().min(0),
-      minReplicas: z.int().min(0),
-      maxReplicas: z.int().min(1),
-      rayStartParams: TEXTS,
-      template: z.unknown(),
-    }),
-  ),
-});
-const RAY_CLUSTER = z.strictObject({
-  apiVersion: z.literal("ray.io/v1"),
-  kind: z.literal("RayCluster"),
-  metadata: z.strictObject({ name: z.string() }),
-  spec: RAY_CLUSTER_SPEC,
-});
-const RAY_JOB = z.strictObject({
-  apiVersion: z.literal("ray.io/v1"),
-  kind: z.literal("RayJob"),
-  metadata: z.strictObject({ name: z.string() }),
-  spec: z.strictObject({
-    entrypoint: z.string(),
-    entrypointNumCpus: z.number().min(0),
-    submissionMode: z.enum(["K8sJobMode", "HTTPMode", "InteractiveMode"]),
-    backoffLimit: z.int().min(0),
-    shutdownAfterJobFinishes: z.boolean(),
-    ttlSecondsAfterFinished: z.int().min(0),
-    rayClusterSpec: RAY_CLUSTER_SPEC,
-  }),
-});
-/** What Kubernetes' models leave unchecked: names of fields that a pod does not have. */
-const CONTAINER = z.strictObject({
-  ...{ name: z.string(), image: z.string(), workingDir: z.string().optional() },
-  ...{ command: z.array(z.string()).optional(), args: z.array(z.string()).optional() },
-  ...{ env: z.array(z.unknown()).optional(), resources: z.unknown().optional() },
-  ...{ ports: z.array(z.unknown()).optional(), readinessProbe: z.unknown().optional() },
-  volumeMounts: z.array(z.object({ name: z.string(), mountPath: z.string() })).optional(),
-});
-const POD = z.strictObject({
-  spec: z.strictObject({
-    restartPolicy: z.string().optional(),
-    initContainers: z.array(CONTAINER).optional(),
-    containers: z.array(CONTAINER),
-    volumes: z.array(z.object({ name: z.string() })).optional(),
+const MOUNTS = {
+  volumeMounts: z.array(z.looseObject({ name: z.string(), mountPath: z.string() })).optional(),
+};
+/** What the checks below read of a pod; `checkKubernetes` looks at all of it. */
+const POD = z.object({
+  spec: z.object({
+    initContainers: z.array(z.looseObject({ name: z.string(), ...MOUNTS })).optional(),
+    containers: z.array(
+      z.looseObject({
+        ...{ name: z.string(), image: z.string(), command: z.array(z.string()).optional() },
+        ...{ args: z.array(z.string()).optional(), ...MOUNTS },
+      }),
+    ),
+    volumes: z.array(z.looseObject({ name: z.string() })).optional(),
   }),
 });
 
@@ -92,6 +57,10 @@ function checkPod(template: unknown): z.infer<typeof POD> {
   return pod;
 }
 
+/** Of a cluster's head and of its groups of workers. */
+const templatesOf = ({ headGroupSpec, workerGroupSpecs = [] }: z.infer<typeof RAY_CLUSTER_SPEC>) =>
+  [headGroupSpec, ...workerGroupSpecs].map(({ template }) => template);
+
 describe("Kubernetes", () => {
   test("the cluster is a RayCluster with the bridge beside its head", () => {
     const { spec } = RAY_CLUSTER.parse(manifest("cluster.yaml"));
@@ -100,10 +69,13 @@ describe("Kubernetes", () => {
     assert.deepEqual([ray!.name, bridge!.name], ["ray-head", "bridge"]);
     // A driver of Ray must have the cluster's Ray and Python.
     assert.equal(bridge!.image, ray!.image);
-    assert.match(ray!.image, new RegExp(`:${spec.rayVersion.replaceAll(".", "\\.")}-py311$`));
+    assert.match(ray!.image, new RegExp(`:${spec.rayVersion!.replaceAll(".", "\\.")}-py311$`));
     const program = bridge!.command!.at(-1)!.replace("/raysidue/", "");
     assert.ok(existsSync(cluster("bridge", program)), `cluster/bridge has no ${program}`);
-    for (const { template } of spec.workerGroupSpecs) checkPod(template);
+    // The operator's autoscaler shares the head's logs by a volume of this name.
+    const atRay = ray!.volumeMounts!.find(({ mountPath }) => mountPath === "/tmp/ray");
+    assert.equal(atRay!.name, "ray-logs");
+    for (const template of templatesOf(spec)) checkPod(template);
   });
 
   test("the driver's job is a Job and asks for what the cluster offers", () => {
@@ -120,19 +92,33 @@ describe("Kubernetes", () => {
 describe("a run with a cluster of its own", () => {
   test("is a RayJob whose head has all that the driver is started with", () => {
     const { spec } = RAY_JOB.parse(manifest("ray-job.yaml"));
-    const { headGroupSpec, workerGroupSpecs, rayVersion } = spec.rayClusterSpec;
+    const { headGroupSpec, rayVersion } = spec.rayClusterSpec!;
     const [ray] = checkPod(headGroupSpec.template).spec.containers;
     assert.ok(ray!.image.includes(`:${rayVersion}-`), ray!.image);
-    for (const { template } of workerGroupSpecs) {
+    for (const template of templatesOf(spec.rayClusterSpec!)) {
       assert.equal(checkPod(template).spec.containers[0]!.image, ray!.image);
     }
-    const [program, ...args] = spec.entrypoint.split(" ");
+    const [program, ...args] = spec.entrypoint!.split(" ");
     for (const path of [program!, ...args.filter((word) => word.startsWith("/"))]) {
       const isMounted = ray!.volumeMounts!.some(({ mountPath }) => path.startsWith(mountPath));
       assert.ok(isMounted, `nothing is mounted at ${path}`);
     }
     assert.ok(args.includes("--address=ray://127.0.0.1:10001"));
   });
+});
+
+test("no object in the manifests has a field that Kubernetes does not know", async () => {
+  await using sandbox = new Sandbox();
+  const { spec } = RAY_CLUSTER.parse(manifest("cluster.yaml"));
+  const { rayClusterSpec } = RAY_JOB.parse(manifest("ray-job.yaml")).spec;
+  const templates = [...templatesOf(spec), ...templatesOf(rayClusterSpec!)];
+  assert.equal(templates.length, 4);
+  const pods = templates.map((it) => ({ type: "v1/PodTemplateSpec" as const, it }));
+  const job = { type: "batch/v1/Job" as const, it: manifest("embed-job.yaml") };
+  assert.equal(checkKubernetes(sandbox, [...pods, job]), "");
+  // And it would be seen.
+  const misspelt = JSON.parse(JSON.stringify(pods[0]).replace('"fieldPath"', '"fieldpath"'));
+  assert.match(checkKubernetes(sandbox, [misspelt]), /"fieldpath"' does not exist/);
 });
 
 describe("systemd", () => {
