@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import collections
+import errno
 import hashlib
 import json
 import os
@@ -56,6 +57,11 @@ NODE_MIN = (20, 20)
 PACKAGES_KEPT = 3
 PACKAGE_AGE_SECONDS = 86_400.0
 MAIN = "dist/src/cli/main.js"
+# Left free for the daemon's own files.
+ROOM_BYTES = 64 << 20
+ROOM_ADVICE = (
+    "free some space there, or set RAYSIDUE_CACHE_DIR, HF_HOME and TMPDIR where Ray is started"
+)
 # Of a file that a driver reads: small enough for any gRPC limit on the way.
 PIECE_BYTES = 4 << 20
 
@@ -197,7 +203,13 @@ def _extract(archive: str, target: str) -> None:
             # A blob that is here already is the same: names carry digests.
             if member.issym() and os.path.lexists(path):
                 os.unlink(path)
-            tar.extract(member, root, set_attrs=member.isreg())
+            try:
+                tar.extract(member, root, set_attrs=member.isreg())
+            except OSError:
+                # Half a file would only take the room that the next attempt needs.
+                if member.isreg() and os.path.lexists(path):
+                    os.unlink(path)
+                raise
 
 
 class NodeAgent:
@@ -268,7 +280,9 @@ class NodeAgent:
                     self._finish_install(file)
             except Exception as thrown:
                 self._drop_part(digest)
-                return json.dumps({"error": f"{socket.gethostname()}: {thrown}"})
+                is_full = isinstance(thrown, OSError) and thrown.errno == errno.ENOSPC
+                advice = f"; {ROOM_ADVICE}" if is_full else ""
+                return json.dumps({"error": f"{socket.gethostname()}: {thrown}{advice}"})
         with self._change:
             self._change.notify_all()
         return json.dumps({})
@@ -368,18 +382,27 @@ class NodeAgent:
         digest = file["digest"]
         part = self._parts.get(digest)
         if part is None:
-            free = shutil.disk_usage(self._folder).free
-            needed = 2 * int(file["sizeBytes"]) + (64 << 20)
-            if free < needed:
-                raise OSError(
-                    f"{needed >> 20} MiB are needed in {self._folder}, {free >> 20} MiB are free; "
-                    "free some space there or set RAYSIDUE_CACHE_DIR and TMPDIR for Ray"
-                )
+            self._expect_room(file)
             path = os.path.join(self._folder, f"{digest}.part")
             part = (open(path, "wb"), hashlib.sha256(), path)
             self._parts[digest] = part
         part[0].write(piece)
         part[1].update(piece)
+
+    def _expect_room(self, file: dict[str, Any]) -> None:
+        """Raises where the archive, or what it holds, has no room where it goes."""
+        size = int(file["sizeBytes"])
+        target = self._cache if file["kind"] == "package" else self._root_of(file)
+        while not os.path.isdir(target):
+            target = os.path.dirname(target)
+        is_one_disk = os.stat(target).st_dev == os.stat(self._folder).st_dev
+        wanted = {self._folder: 2 * size} if is_one_disk else {self._folder: size, target: size}
+        for folder, needed in wanted.items():
+            needed += ROOM_BYTES
+            free = shutil.disk_usage(folder).free
+            if free < needed:
+                lack = f"{needed >> 20} MiB are needed in {folder}, {free >> 20} MiB are free"
+                raise OSError(f"{lack}; {ROOM_ADVICE}")
 
     def _finish_install(self, file: dict[str, Any]) -> None:
         digest = file["digest"]

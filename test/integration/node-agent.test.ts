@@ -33,7 +33,22 @@ test("a node without room says how much is needed, where, and what to do", async
   assert.equal(exit, 0, stderr);
   assert.match(
     (JSON.parse(stdout) as { error: string }).error,
-    /: 66 MiB are needed in \S+, \d MiB are free; free some space there or set/,
+    /: 65 MiB are needed in \S+\/tmp\/\S+, 4 MiB are free; free some space there, or set .*TMPDIR/,
+  );
+  // The archive may have room where what it holds has none.
+  const cache = [
+    "unshare",
+    "-m",
+    "sh",
+    "-c",
+    'mount -t tmpfs -o size=4m none "$RAYSIDUE_CACHE_DIR" && "$@"',
+  ];
+  mkdirSync(sandbox.path("cache"));
+  const second = await runAgent(sandbox, script, [...cache, "sh"]);
+  assert.equal(second.exit, 0, second.stderr);
+  assert.match(
+    (JSON.parse(second.stdout) as { error: string }).error,
+    /: 65 MiB are needed in \S+\/cache, 4 MiB are free; .*RAYSIDUE_CACHE_DIR/,
   );
 });
 
