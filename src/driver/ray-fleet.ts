@@ -122,7 +122,9 @@ export class RayFleet {
       token: makeToken(),
       supplies: new Supplies(models, options.packagePath ?? ""),
     };
-    const here = await SchedulerHere.start(start.address.host, own.token);
+    const head = (await cluster.nodes()).find(({ isHead, isAlive }) => isHead && isAlive);
+    const heads = [start.address.host, ...(head === undefined ? [] : [head.address])];
+    const here = await SchedulerHere.start(heads, own.token);
     const workers = workerFleet(cluster, { ...own, address: here.address }, options);
     try {
       await started(workers, options.signal);

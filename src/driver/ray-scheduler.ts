@@ -41,8 +41,13 @@ export class SchedulerHere {
     this.#folder = folder;
   }
 
-  static async start(headHost: string, token: string): Promise<SchedulerHere> {
-    const host = await addressTowards(headHost);
+  /**
+   * `heads`: names and addresses of the cluster's head. The first is how we reach it; where that is
+   * this machine itself (`ray://127.0.0.1:10001` on the head, a tunnel), the next may be how its
+   * nodes know it.
+   */
+  static async start(heads: readonly string[], token: string): Promise<SchedulerHere> {
+    const host = await ownAddress(heads);
     const folder = await mkdtemp(join(tmpdir(), "raysidue-"));
     try {
       const { child, line } = await DaemonChild.start({
@@ -67,6 +72,17 @@ export class SchedulerHere {
     await this.#child.stop();
     await rm(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** The first address of this machine towards one of `heads` that others may reach. */
+async function ownAddress([first, ...rest]: readonly string[]): Promise<string> {
+  const own = await addressTowards(first!);
+  if (!/^(127\.|\[::1\]$)/.test(own)) return own;
+  for (const head of rest) {
+    const other = await addressTowards(head).catch(() => own);
+    if (other !== own) return other;
+  }
+  return own;
 }
 
 /** This machine's address on the way to `host`: what its nodes most likely reach us at. */
