@@ -17,6 +17,7 @@ import { cancel, controllerHost, type QueuedTask, queuedTasks, submit } from "./
 import { SlurmFolder } from "./slurm-folder.ts";
 import { describeQueue, hasStarted, hopelessReason } from "./slurm-queue.ts";
 import { type ExpectedWork, workersFor } from "./slurm-size.ts";
+import { warningSeconds } from "./slurm-time.ts";
 
 export interface SlurmOptions {
   readonly partition?: string;
@@ -107,7 +108,7 @@ export class SlurmFleet {
     const folder = await SlurmFolder.create(start.folder, { token, flags });
     let scheduler: SchedulerHere;
     try {
-      scheduler = await SchedulerHere.start(host, token);
+      scheduler = await SchedulerHere.start([host], token);
     } catch (thrown) {
       await folder.remove();
       throw thrown;
@@ -147,7 +148,9 @@ export class SlurmFleet {
     const workers = workersFor(work, options);
     const { partition, gres, time, concurrentMax, cpus, sbatch = [] } = options;
     const limit = concurrentMax === undefined ? "" : `%${concurrentMax}`;
-    const given = { partition, gres, time, "cpus-per-task": cpus };
+    const warning = warningSeconds(time);
+    const signal = warning === undefined ? undefined : `B:USR1@${warning}`;
+    const given = { partition, gres, time, signal, "cpus-per-task": cpus };
     const flags = Object.entries(given).filter(([, value]) => value !== undefined);
     const job = await submit({
       script: SCRIPT,
