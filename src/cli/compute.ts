@@ -17,7 +17,7 @@ export function addComputeCommand(program: Command): void {
     .option(
       "--engine <name[=command]>",
       "what computes it (default: the engine of the kind's name); with a command or a folder, " +
-        "as `worker start --engine` takes it, it runs on this machine",
+        "as `worker start --engine` takes it, it runs on this machine, or in jobs of SLURM",
     )
     .option("--engine-version <text>", "results of another version are not taken for these", "1")
     .option("--parameters <json>", "an object for the engine", parseObject);

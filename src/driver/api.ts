@@ -12,7 +12,7 @@
 import { RaysidueError } from "../base/errors.ts";
 import { parseEngine } from "../engine/host/engine-registry.ts";
 import { parseEmulated } from "../worker/emulated.ts";
-import { type ConnectOptions, Session } from "./session.ts";
+import { type ConnectOptions, isSlurm, Session } from "./session.ts";
 
 export { type ErrorCode, RaysidueError } from "../base/errors.ts";
 export type { AnnotateInput } from "../kind/annotate.ts";
@@ -25,6 +25,7 @@ export { type Balance, formatBalance } from "./balance.ts";
 export { type ComputeOptions, type ComputeSummary, compute } from "./compute.ts";
 export { examine, type Finding } from "./doctor.ts";
 export { type EmbedObserver, type EmbedOptions, type EmbedSummary, embed } from "./embed.ts";
+export { connect } from "./connect.ts";
 export { DEFAULT_MODEL } from "./embed-target.ts";
 export { ORIGINAL_EMBEDDING } from "./embedded-scalars.ts";
 export { explainOutput } from "./explain-output.ts";
@@ -40,21 +41,3 @@ export type { JobObserver, JobOptions } from "./sequence-job.ts";
 export type { ConnectOptions, Session } from "./session.ts";
 export { TABLE_FORMATS, type TableFormat } from "./table-format.ts";
 export type { RankedPose } from "./top-poses.ts";
-
-/**
- * A session on a fleet: embedded on this machine, on a Ray cluster, or at `address`. A fleet that is
- * the session's own starts with the first run that needs it; a scheduler at an address must answer
- * now, else RaysidueError.
- */
-export async function connect(options: ConnectOptions = {}): Promise<Session> {
-  // A misspelt device is told now, not by the log of a daemon that ends at its start.
-  for (const device of options.emulate ?? []) parseEmulated(device);
-  for (const engine of options.ownEngines ?? []) parseEngine(engine);
-  if (options.address !== undefined && options.ownEngines !== undefined) {
-    const text = "engines of a fleet are named where its workers start (worker start --engine)";
-    throw new RaysidueError("usage", `${text}; leave the command out here`);
-  }
-  const session = new Session(options);
-  if (!session.isEmbedded) await session.connection();
-  return session;
-}

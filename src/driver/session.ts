@@ -31,7 +31,8 @@ export interface ConnectOptions extends EmbeddedOptions, RayFleetOptions, SlurmO
   readonly sharedFolder?: string;
 }
 
-const SLURM = /^slurm:(\/\/)?$/;
+/** Of a fleet whose workers are started here, as jobs of this user. */
+export const isSlurm = (address: string | undefined) => /^slurm:(\/\/)?$/.test(address ?? "");
 
 /** A scheduler that does not answer within this time is reported, not waited for. */
 const ANSWER_MS = 5000;
@@ -166,7 +167,7 @@ export class Session {
   }
 
   get #isSlurm(): boolean {
-    return SLURM.test(this.#options.address ?? "");
+    return isSlurm(this.#options.address);
   }
 
   async #startFleet(cluster: ClusterAddress | undefined): Promise<OwnFleet> {

@@ -38,6 +38,8 @@ export interface Device {
   readonly lane: DeviceLane;
   /** JSON of the engine's options: threads and memory, or emulated speed. */
   readonly engineOptions: string;
+  /** What its engines see besides the daemon's own environment. */
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 export class Devices {
@@ -121,18 +123,34 @@ export class Devices {
     const count = engines ?? os.availableParallelism();
     const all = memoryBytes ?? HOSTS_MEMORY_SHARE * (await availableMemoryBytes());
     const shared = { threads: 1, memoryBytes: Math.floor(all / count) };
-    return Array.from({ length: count }, (_, i) =>
-      this.#add({ name: `host${i}`, type: "cpu", ...shared }, shared),
-    );
+    const gpus = givenGpus(process.env);
+    return Array.from({ length: count }, (_, i) => {
+      const gpu = gpus[i % Math.max(1, gpus.length)];
+      const environment = gpu === undefined ? {} : { CUDA_VISIBLE_DEVICES: gpu };
+      return this.#add({ name: `host${i}`, type: "cpu", ...shared }, shared, environment);
+    });
   }
 
-  #add(info: Omit<DeviceInfo, "device">, engineOptions: object): Device {
+  #add(
+    info: Omit<DeviceInfo, "device">,
+    engineOptions: object,
+    environment: Device["environment"] = {},
+  ): Device {
     const device: Device = {
       info: { ...info, device: this.#all.length },
       lane: new DeviceLane(this.#report),
       engineOptions: JSON.stringify(engineOptions),
+      environment,
     };
     this.#all.push(device);
     return device;
   }
+}
+
+/**
+ * The GPUs that SLURM, Ray or the user gave this daemon, for engines in other languages: each of
+ * them sees one, in turn. Ours use none.
+ */
+function givenGpus({ CUDA_VISIBLE_DEVICES = "" }: NodeJS.ProcessEnv): readonly string[] {
+  return CUDA_VISIBLE_DEVICES.split(",").filter((gpu) => gpu.trim() !== "");
 }

@@ -42,7 +42,9 @@ export class EnginePool {
     const pooled = this.#byDevice.get(device.info.device) ?? [];
     const known = pooled.find((each) => each.key === key);
     const options = device.engineOptions;
-    const spec = { ...launch, kind, engine, model, fingerprint, parameters, options };
+    const environment = { ...launch.environment, ...device.environment };
+    const what = { kind, engine, model, fingerprint, parameters, options };
+    const spec = { ...launch, ...what, environment };
     const forget = (reason: string) => {
       this.#forget(device.info.device, key);
       onDown(reason);

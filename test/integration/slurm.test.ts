@@ -7,6 +7,7 @@ import { after, before, describe, test } from "node:test";
 import { fastaOf, randomSequences } from "../support/fasta-text.ts";
 import { readReport, shardNames } from "../support/outputs.ts";
 import { until } from "../support/processes.ts";
+import { prepareEngine } from "../support/python-engines.ts";
 import { type Command, Sandbox } from "../support/sandbox.ts";
 import { noSlurm, SlurmCluster } from "../support/slurm-cluster.ts";
 
@@ -15,6 +16,22 @@ const skip = noSlurm() ?? false;
 const COST = "cost=0.3ms";
 /** For three devices: the queue is looked at every two seconds. */
 const SLOW_COST = "cost=1.5ms";
+
+/** Answers with the GPU that it sees, and those of its job; slowly, so that both engines get work. */
+const GPU_ENGINE = `import json, os, time
+from raysidue_engine import serve
+
+class Gpus:
+    description = "which GPU is seen"
+    tokens_max = 400
+
+    def run(self, items):
+        time.sleep(0.2)
+        seen = [os.environ.get(name, "") for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS")]
+        return [json.dumps(seen).encode() for _ in items]
+
+serve(lambda opening: Gpus())
+`;
 
 describe("SLURM", { skip }, () => {
   let sandbox: Sandbox;
@@ -119,6 +136,27 @@ describe("SLURM", { skip }, () => {
     );
   });
 
+  test("each engine sees one of the GPUs that SLURM gave, and no other", async (context) => {
+    const engine = await prepareEngine("examples", "own-kind");
+    if (engine.missing !== undefined) return context.skip(`no engine: ${engine.missing}`);
+    sandbox.write("engine.py", GPU_ENGINE);
+    sandbox.write("few.fasta", fastaOf(randomSequences(60, { from: 40, to: 80, seed: 9 })));
+    const own = ["--engine", `gpus=${engine.python} ${sandbox.path("engine.py")}`];
+    const fleet = ["--address", "slurm:", "--cpus", "2", "--max-workers", "1", "--gres"];
+    const args = ["compute", "gpus", "few.fasta", "--no-cache", ...own, ...fleet];
+    const environment = slurm.environment;
+    await sandbox.expect(0, [...args, "gpu:2", "-o", "two"], { environment });
+    await sandbox.expect(0, [...args, "gpu:1", "-o", "one"], { environment });
+    const seen = (output: string) => {
+      const lines = sandbox.read(output, "results.ndjson").trim().split("\n");
+      const results = lines.map((line) => (JSON.parse(line) as { result: string[] }).result);
+      return [...new Set(results.map((result) => result.join(" of ")))].sort();
+    };
+    assert.deepEqual(seen("two"), ["0 of 0,1", "1 of 0,1"]);
+    assert.match(seen("one").join(), /^([01]) of \1$/);
+    assert.equal(await slurm.command("squeue", "--noheader"), "");
+  });
+
   interface Refusal {
     readonly what: string;
     readonly flags?: readonly string[];
@@ -132,6 +170,12 @@ describe("SLURM", { skip }, () => {
       flags: ["--partition", "nowhere"],
       exit: 64,
       says: /sbatch: .*[Ii]nvalid partition/,
+    },
+    {
+      what: "more GPUs than any node has",
+      flags: ["--gres", "gpu:9"],
+      exit: 64,
+      says: /sbatch: .*node configuration is not available/,
     },
     {
       what: "a job that will never start",

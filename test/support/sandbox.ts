@@ -40,6 +40,8 @@ export interface CommandOptions {
   readonly input?: string | Uint8Array | "open";
   /** Program and arguments that run it, e.g. `unshare -m`. */
   readonly through?: readonly string[];
+  /** Killed when it takes longer; absent: COMMAND_MS. */
+  readonly timeoutMs?: number;
 }
 
 export interface Ended {
@@ -67,7 +69,7 @@ export class Command {
     // A program that ends without reading breaks the pipe; its exit says why.
     child.stdin!.on("error", () => {});
     if (options.input !== "open") child.stdin!.end(options.input ?? "");
-    const timer = setTimeout(() => child.kill("SIGKILL"), COMMAND_MS);
+    const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? COMMAND_MS);
     this.ended = once(child, "close").then(([code, signal]) => {
       clearTimeout(timer);
       return { exit: code ?? signal, stdout: this.stdout, stderr: this.stderr };

@@ -6,13 +6,14 @@
  * processes lives. Needs root and Debian's slurm-wlm and munge. Source of the settings: slurm.conf(5)
  * of SLURM 22.05; several slurmd on one machine: the manual's page on programming and testing.
  */
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { NodeNamespaces } from "./node-namespaces.ts";
 import { until } from "./processes.ts";
 
 const run = promisify(execFile);
@@ -32,10 +33,21 @@ export function noSlurm(): string | undefined {
 export class SlurmCluster implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), "slurm-"));
   readonly #daemons: ChildProcess[] = [];
+  #apart: NodeNamespaces | undefined;
 
-  /** `nodes`: `c1`, `c2`, ... of two CPUs each, in the partition `main`. */
+  /** `nodes`: `c1`, `c2`, ... of two CPUs and two GPUs each, in the partition `main`. */
   static async start(nodes: number): Promise<SlurmCluster> {
+    return SlurmCluster.#startWith(new SlurmCluster(), nodes);
+  }
+
+  /** Two nodes that are machines of their own, as far as processes and network go. */
+  static async startApart(): Promise<SlurmCluster> {
     const cluster = new SlurmCluster();
+    cluster.#apart = new NodeNamespaces(cluster.folder);
+    return SlurmCluster.#startWith(cluster, cluster.#apart.names.length);
+  }
+
+  static async #startWith(cluster: SlurmCluster, nodes: number): Promise<SlurmCluster> {
     try {
       await cluster.#start(nodes);
       return cluster;
@@ -50,9 +62,15 @@ export class SlurmCluster implements AsyncDisposable {
     return { SLURM_CONF: join(this.folder, "slurm.conf") };
   }
 
+  /** Words to put before a command's: it then reaches the controller. */
+  get through(): readonly string[] {
+    return this.#apart?.beside("c1") ?? [];
+  }
+
   /** Runs one of SLURM's commands and returns what it prints. */
   async command(program: string, ...args: string[]): Promise<string> {
-    const { stdout } = await run(program, args, { env: { ...process.env, ...this.environment } });
+    const [file, ...rest] = [...this.through, program, ...args];
+    const { stdout } = await run(file!, rest, { env: { ...process.env, ...this.environment } });
     return stdout;
   }
 
@@ -65,6 +83,7 @@ export class SlurmCluster implements AsyncDisposable {
       await once(daemon, "exit");
       clearTimeout(force);
     }
+    this.#apart?.[Symbol.dispose]();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -76,6 +95,10 @@ export class SlurmCluster implements AsyncDisposable {
     const names = Array.from({ length: nodes }, (_, i) => `c${i + 1}`);
     for (const name of names) mkdirSync(path(`spool-${name}`), { mode: 0o755 });
     writeFileSync(path("slurm.conf"), this.#configuration(names, ports));
+    // No GPUs, but devices: SLURM wants a file for each, and numbers them by their names.
+    for (const gpu of ["gpu0", "gpu1"]) execFileSync("mknod", [path(gpu), "c", "1", "3"]);
+    const gpus = names.map((name) => `NodeName=${name} Name=gpu File=${path("gpu[0-1]")}\n`);
+    writeFileSync(path("gres.conf"), gpus.join(""));
     const munge = ["socket", "pid-file", "log-file", "seed-file"].map(
       (name) => `--${name}=${path(`munge/${name}`)}`,
     );
@@ -86,8 +109,8 @@ export class SlurmCluster implements AsyncDisposable {
       `--key-file=${path("munge/key")}`,
       ...munge,
     ]);
-    this.#daemon("slurmctld", ["-D", "-c"]);
-    for (const name of names) this.#daemon("slurmd", ["-D", "-N", name]);
+    this.#daemon("slurmctld", ["-D", "-c"], this.through);
+    for (const name of names) this.#daemon("slurmd", ["-D", "-N", name], this.#apart?.on(name));
     const isReady = async () => {
       const states = await this.command("sinfo", "--noheader", "--Node", "--format=%T").catch(
         () => "",
@@ -106,7 +129,7 @@ export class SlurmCluster implements AsyncDisposable {
     const path = (name: string) => join(this.folder, name);
     return [
       "ClusterName=test",
-      `SlurmctldHost=${hostname()}(127.0.0.1)`,
+      `SlurmctldHost=${hostname()}(${this.#addressOf("c1")})`,
       `SlurmctldPort=${controller}`,
       "SlurmUser=root",
       "AuthType=auth/munge",
@@ -122,19 +145,25 @@ export class SlurmCluster implements AsyncDisposable {
       ...["SelectType=select/cons_tres", "SelectTypeParameters=CR_CPU", "ReturnToService=2"],
       // Otherwise a node with more CPUs than this machine has would be invalid.
       "SlurmdParameters=config_overrides",
-      "KillWait=5",
+      ...["KillWait=5", "GresTypes=gpu"],
       ...names.map(
         (name, i) =>
-          `NodeName=${name} NodeHostname=${hostname()} NodeAddr=127.0.0.1 Port=${ports[i]} CPUs=2`,
+          `NodeName=${name} NodeHostname=${this.#apart === undefined ? hostname() : name} ` +
+          `NodeAddr=${this.#addressOf(name)} Port=${ports[i]} CPUs=2 Gres=gpu:2`,
       ),
       "PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP",
       "",
     ].join("\n");
   }
 
-  #daemon(program: string, args: readonly string[]): void {
+  #addressOf(name: string): string {
+    return this.#apart?.addressOf(name) ?? "127.0.0.1";
+  }
+
+  #daemon(program: string, args: readonly string[], through: readonly string[] = []): void {
     const log = openSync(join(this.folder, "log", `${program}.out`), "a");
-    const child = spawn(program, args, {
+    const [file, ...rest] = [...through, program, ...args];
+    const child = spawn(file!, rest, {
       env: { ...process.env, ...this.environment },
       stdio: ["ignore", log, log],
     });
