@@ -1,14 +1,17 @@
 /**
- * A pulled model as an archive for nodes: the files of its snapshot, in the hub cache's own layout.
+ * A model as an archive for nodes: the files of its snapshot, in the hub cache's own layout; of a
+ * folder of the user's, in a folder beside it that is known by the model's fingerprint.
  *
  * Invariant: the archive is known by the digests that were checked when the model was located, and
  * the node's daemon checks them again before it opens the model.
  */
+import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { hubCacheRoot } from "../model/environment.ts";
-import type { LocatedModel, ModelFile } from "../model/locate.ts";
+import { shippedFolderName } from "../model/hub-cache.ts";
+import type { LocatedEmulation, LocatedModel, ModelFile } from "../model/locate.ts";
 import type { LocatedScorer } from "../model/scorer.ts";
 import { Archive } from "../ray/archive.ts";
 import type { TarEntry } from "../ray/tar.ts";
@@ -16,16 +19,27 @@ import type { TarEntry } from "../ray/tar.ts";
 /** What nodes can be given. */
 export type ProvidedModel = LocatedModel | LocatedScorer;
 
-/** Undefined for a model that nodes cannot be given: an emulated one, or a folder of the user's. */
+/** Where a folder of the user's lies in the hub's cache of a node that was given it. */
+export function folderInHub({ fingerprint }: ProvidedModel): string {
+  return shippedFolderName(fingerprint);
+}
+
+/** Whether a model lies in a folder of the user's, and is called by it. */
+export function isOwnFolder({ name, folder }: ProvidedModel): boolean {
+  return folder !== null && name === folder;
+}
+
+/** Undefined for an emulated model, which has no files. */
 export async function modelArchive(
   model: ProvidedModel,
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<Archive | undefined> {
   if (model.folder === null) return undefined;
+  if (isOwnFolder(model)) return folderArchive(model);
   const root = hubCacheRoot(environment);
   const snapshots = dirname(model.folder);
   const repo = dirname(snapshots);
-  if (dirname(repo) !== root || basename(snapshots) !== "snapshots") return undefined;
+  assert(dirname(repo) === root, `${model.folder} is a snapshot in ${root}`);
   const commit = basename(model.folder);
   const inRepo = (...parts: string[]) => [basename(repo), ...parts].join("/");
   const entries: TarEntry[] = [];
@@ -54,6 +68,20 @@ export async function modelArchive(
       path: inRepo("snapshots", commit, name),
       sizeBytes,
     })),
+  });
+}
+
+async function folderArchive(model: Exclude<ProvidedModel, LocatedEmulation>): Promise<Archive> {
+  const folder = folderInHub(model);
+  const entries = model.files.map(({ name, path, sizeBytes }) => ({
+    name: `${folder}/${name}`,
+    path,
+    sizeBytes,
+  }));
+  return Archive.of(entries, {
+    kind: "hub",
+    digest: digestOf(model.files, model.fingerprint),
+    entries: entries.map(({ name, sizeBytes }) => ({ path: name, sizeBytes })),
   });
 }
 

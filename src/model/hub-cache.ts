@@ -7,7 +7,8 @@
  *
  * A model from a wheel lives here as well, as repository `.pypi/PACKAGE` (`models--.pypi--antiberty`)
  * with the first 40 digits of the wheel's SHA-256 as commit and its version as a second ref. The
- * hub forbids names that begin with a dot, so no owner can ever clash with it.
+ * hub forbids names that begin with a dot, so no owner can ever clash with it. A folder of a user's
+ * that a node was given lies beside the repositories, as plain files in `raysidue--FINGERPRINT`.
  * Source: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
  */
 import { readdir, readFile, realpath, rename, rm, stat, symlink } from "node:fs/promises";
@@ -24,6 +25,11 @@ export interface SnapshotFile {
   readonly sizeBytes: number;
   /** What the blob's name says its content is; undefined where the file is no named blob. */
   readonly claimed: BlobDigest | undefined;
+}
+
+/** Within the cache: where a folder of a user's on another machine lies here. */
+export function shippedFolderName(fingerprint: string): string {
+  return `raysidue--${fingerprint}`;
 }
 
 /** One repository's folder in the cache. */

@@ -6,15 +6,28 @@
  * of which a file is missing or has another digest than it should. Deliberately not here: fetching
  * (pull.ts).
  */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { RaysidueError } from "../base/errors.ts";
-import { EMULATED_DIM, type ModelSource, resolveModelName, type WheelSource } from "./catalog.ts";
+import {
+  EMULATED_DIM,
+  type FolderSource,
+  type ModelSource,
+  resolveModelName,
+  type WheelSource,
+} from "./catalog.ts";
 import { weightFiles } from "./checkpoint.ts";
 import { type ModelConfig, readModelConfig } from "./config.ts";
 import { DigestMemory } from "./digests.ts";
 import { type Environment, hubCacheRoot, ownCacheFolder } from "./environment.ts";
 import { type FileRole, fingerprintOf } from "./fingerprint.ts";
-import { CachedRepo, listModelFolder, type SnapshotFile, wheelRepoName } from "./hub-cache.ts";
+import {
+  CachedRepo,
+  listModelFolder,
+  type SnapshotFile,
+  shippedFolderName,
+  wheelRepoName,
+} from "./hub-cache.ts";
 import { CONFIG_NAME, VOCABULARY_NAME } from "./model-files.ts";
 import { ESM2_TOKENS, readVocabulary, residueAlphabet } from "./vocabulary.ts";
 
@@ -62,6 +75,8 @@ export interface LocateOptions {
   /** Raysidue's own cache, where digests are remembered; by default what the environment says. */
   readonly ownCache?: string | undefined;
   readonly environment?: Environment | undefined;
+  /** Of the model that is meant: a folder that is not here may have been brought to this node. */
+  readonly fingerprint?: string | undefined;
   /** Told before a file is read in full for its digest, which happens once a file. */
   readonly onHash?: ((path: string) => void) | undefined;
 }
@@ -102,7 +117,7 @@ export async function locateModel(
     throw new RaysidueError("usage", text);
   }
   if (source.type === "emulated") return locateEmulation();
-  if (source.type === "folder") return locateFolder(source.name, source.name, options);
+  if (source.type === "folder") return locateFolder(source.name, placeOf(source, options), options);
   const repo = repoOf(source, cacheRootOf(options));
   const commit = source.type === "wheel" ? wheelCommit(source) : await repo.readRef("main");
   if (commit === undefined || !(await isComplete(repo, commit))) throw notPulled(source.name, repo);
@@ -132,6 +147,14 @@ export async function isComplete(repo: CachedRepo, commit: string): Promise<bool
     if (thrown instanceof RaysidueError && thrown.code === "bad-input") return false;
     throw thrown;
   }
+}
+
+/** A user's folder, or what was brought here of one on another machine. */
+function placeOf({ name }: FolderSource, options: LocateOptions): string {
+  const { fingerprint } = options;
+  if (fingerprint === undefined) return name;
+  const brought = join(cacheRootOf(options), shippedFolderName(fingerprint));
+  return existsSync(brought) ? brought : name;
 }
 
 function locateEmulation(): LocatedEmulation {

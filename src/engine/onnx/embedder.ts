@@ -60,15 +60,16 @@ export async function openEmbedder(opening: EngineOpening): Promise<RowEngine> {
     throw new RaysidueError("usage", `the onnx engine does not know kind ${opening.kind}`);
   }
   const options = parseOptions(ONNX_OPTIONS, opening);
-  const model = await locateModel(opening.model);
+  const { fingerprint } = opening;
+  const model = await locateModel(opening.model, fingerprint === "" ? {} : { fingerprint });
   if (model.kind === "emulate") {
     throw new RaysidueError("usage", "model emulate has no weights; use the engine emulate");
   }
-  if (opening.fingerprint !== "" && opening.fingerprint !== model.fingerprint) {
+  if (fingerprint !== "" && fingerprint !== model.fingerprint) {
     const said = `model ${model.name} here has fingerprint ${model.fingerprint.slice(0, 12)}`;
     throw new RaysidueError(
       "unavailable",
-      `${said}, the run wants ${opening.fingerprint.slice(0, 12)}; pull the same model everywhere`,
+      `${said}, the run wants ${fingerprint.slice(0, 12)}; pull the same model everywhere`,
     );
   }
   const parameters = parseCanonical(opening.parameters);
