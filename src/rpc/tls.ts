@@ -5,7 +5,7 @@
  * to in TLS (`grpcs://`), nothing falls back to plain text.
  */
 import { readFile } from "node:fs/promises";
-import { createSecureContext } from "node:tls";
+import { checkServerIdentity, createSecureContext, type PeerCertificate } from "node:tls";
 import { type ChannelCredentials, credentials, ServerCredentials } from "@grpc/grpc-js";
 import { fromSystemError, messageOf, RaysidueError } from "../base/errors.ts";
 
@@ -17,6 +17,8 @@ export interface TlsFiles {
   readonly authority?: Buffer | undefined;
   readonly certificate?: Buffer | undefined;
   readonly key?: Buffer | undefined;
+  /** In the server's certificate, where it is reached by another name; absent: the address's. */
+  readonly serverName?: string | undefined;
 }
 
 /** What a server presents. PEM texts. */
@@ -27,13 +29,18 @@ export interface ServerTls {
   readonly clientAuthority?: Buffer | undefined;
 }
 
-/** For `grpcs://` and `bridges://`: RAYSIDUE_TLS_CA and, where they are asked for, _CERT and _KEY. */
+/**
+ * For `grpcs://` and `bridges://`: RAYSIDUE_TLS_CA and, where they are asked for, _CERT and _KEY,
+ * each a file or the PEM text itself; RAYSIDUE_TLS_SERVER_NAME behind a tunnel.
+ */
 export async function readClientTls(environment: Environment): Promise<TlsFiles> {
   const read = async (name: string) => {
-    const path = environment[name];
-    return path ? readPem(path, name) : undefined;
+    const given = environment[name];
+    if (!given) return undefined;
+    return given.startsWith("-----BEGIN ") ? Buffer.from(given) : readPem(given, name);
   };
   return {
+    serverName: environment.RAYSIDUE_TLS_SERVER_NAME || undefined,
     authority: await read("RAYSIDUE_TLS_CA"),
     certificate: await read("RAYSIDUE_TLS_CERT"),
     key: await read("RAYSIDUE_TLS_KEY"),
@@ -74,8 +81,15 @@ export async function readPem(path: string, what: string): Promise<Buffer> {
 /** Absent: no TLS. Throws RaysidueError "bad-input" where the files do not fit. */
 export function clientCredentials(tls: TlsFiles | undefined): ChannelCredentials {
   if (tls === undefined) return credentials.createInsecure();
-  const { authority, key, certificate } = tls;
-  return fitting(() => credentials.createSsl(authority ?? null, key ?? null, certificate ?? null));
+  const { authority = null, key = null, certificate = null, serverName } = tls;
+  const names =
+    serverName === undefined
+      ? {}
+      : {
+          checkServerIdentity: (_: string, peer: PeerCertificate) =>
+            checkServerIdentity(serverName, peer),
+        };
+  return fitting(() => credentials.createSsl(authority, key, certificate, names));
 }
 
 /** As clientCredentials. */
