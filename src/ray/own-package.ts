@@ -53,7 +53,9 @@ export async function packageFor(
   };
   await collect(COMPILED, "dist/src", (path) => !/\.(test|fixture)\.js$/.test(path), entries);
   await add("proto", () => true);
-  if (hasDriver) await add("cluster/bridge", (path) => !/__pycache__/.test(path));
+  const isPython = (path: string) => !/__pycache__/.test(path);
+  await add("cluster/engines", isPython);
+  if (hasDriver) await add("cluster/bridge", isPython);
   for (const name of await productionPackages(hasDriver ? new Set() : DRIVER_ONLY)) {
     await add(join("node_modules", name), (path) => !others.test(`${path}/`));
   }
