@@ -24,7 +24,9 @@ export function addAnnotateCommand(program: Command): void {
   addJobOptions(command);
   addDetachOption(command);
   command.action(async (inputs: string[], flags: AnnotateFlags) => {
-    if (flags.detach === true) return detachJob(command, inputs, flags, async () => []);
+    if (flags.detach === true) {
+      return detachJob(command, inputs, flags, { items: "sequences", models: async () => [] });
+    }
     await runJob(inputs, flags, {
       run: async (session, options) => {
         const { annotate, formatDomains } = await import("../driver/api.ts");

@@ -22,8 +22,15 @@ test("flags go along as typed, inputs and places do not", () => {
     ...["a.fasta", "-o", "out", "-m", "esm2_t6_8M", "b.fasta", "--layer=-2", "--no-cache"],
     ...["-r", "--address", "ray://head", "--detach"],
   ];
-  const kept = ["-m", "esm2_t6_8M", "--layer=-2", "--no-cache"];
+  const kept = ["-m", "esm2_t6_8M", "--layer=-2", "--no-cache", "-r"];
   assert.deepEqual(flagsTyped(commandWith(words), words), kept);
+});
+
+test("a flag whose value goes along itself does not, wherever it comes from", () => {
+  const words = ["a.fasta", "-o", "out", "-m", "./folder", "--layer", "2"];
+  const command = commandWith(words);
+  command.setOptionValueWithSource("model", "./folder", "env");
+  assert.deepEqual(flagsTyped(command, words, ["--model"]), ["--layer", "2"]);
 });
 
 test("short flags with their value, and what follows --", () => {

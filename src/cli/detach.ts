@@ -1,26 +1,42 @@
 /**
  * `--detach`: a command that is handed over to a Ray cluster instead of being followed here.
  *
- * Owns: what of the command line goes along. Flags go as they were typed; the inputs, the output
- * folder and the address are other ones there.
+ * Owns: what of the command line goes along. Flags go as they were typed, but for those that name
+ * files and models of this machine: these go along themselves. The output folder and the address are
+ * other ones there.
  */
-import type { Command } from "commander";
+import type { Command, Option } from "commander";
 import { RaysidueError } from "../base/errors.ts";
-import type { ProvidedModel } from "../driver/model-archive.ts";
+import type { CargoRequest, NamedModel } from "../driver/run-cargo.ts";
 import { printJson } from "./exit.ts";
+import { parseSeconds } from "./option-values.ts";
 
 export interface DetachFlags {
   readonly output: string;
   readonly address?: string | undefined;
   readonly recursive?: true | undefined;
   readonly detach?: true | undefined;
+  readonly keep?: number | undefined;
   readonly json?: true | undefined;
 }
 
 /** Adds `--detach` to a command with DetachFlags. */
 export function addDetachOption(command: Command): void {
-  const text = "on a Ray cluster: leave the run there; `run wait` brings its results home";
-  command.option("--detach", text);
+  command
+    .option("--detach", "on a Ray cluster: leave the run there; `run wait` brings its results home")
+    .option(
+      "--keep <time>",
+      "with --detach: results that nobody fetches are removed so long after the end (default: 14d)",
+      parseSeconds,
+    );
+}
+
+export interface DetachedJob {
+  readonly items: CargoRequest["items"];
+  /** Options whose values are files. */
+  readonly files?: readonly string[];
+  /** What nodes are going to need, each with the flag that names it. Throws for what is not here. */
+  models(say: (text: string) => void): Promise<readonly NamedModel[]>;
 }
 
 /** Hands the command over and prints the run's name. Throws RaysidueError. */
@@ -28,27 +44,37 @@ export async function detachJob(
   command: Command,
   inputs: readonly string[],
   flags: DetachFlags,
-  models: () => Promise<readonly ProvidedModel[]>,
+  job: DetachedJob,
 ): Promise<void> {
   const { address } = flags;
   if (address === undefined) {
     throw new RaysidueError("usage", "--detach: say with --address on which Ray cluster");
   }
-  const words = [command.name(), ...flagsTyped(command, process.argv.slice(3))];
-  const [{ DetachedRuns }, { resolve }] = await Promise.all([
+  const words = process.argv.slice(3);
+  const files = filesOf(command, job.files ?? []);
+  const filed = files.map(({ flag }) => flag);
+  // What is wrong with the command line is known before anything is fetched.
+  flagsTyped(command, words, filed);
+  const [{ DetachedRuns }, { isOwnFolder }, { KEEP_SECONDS }, { resolve }] = await Promise.all([
     import("../driver/detached-run.ts"),
+    import("../driver/model-archive.ts"),
+    import("../driver/run-manifest.ts"),
     import("node:path"),
   ]);
   const say = (text: string) => process.stderr.write(`${text}\n`);
-  const brought = await models();
+  const models = await job.models(say);
+  const placed = models.filter(({ model }) => isOwnFolder(model)).map(({ flag }) => flag);
   await using runs = await DetachedRuns.connect(address);
   say(runs.description);
   const run = await runs.leave({
-    command: words,
+    command: [command.name(), ...flagsTyped(command, words, [...filed, ...placed])],
     inputs,
+    items: job.items,
     isRecursive: flags.recursive === true,
+    files,
+    models,
     outputFolder: resolve(flags.output),
-    models: brought,
+    keepSeconds: flags.keep ?? KEEP_SECONDS,
     onNotice: say,
   });
   say(`left there; bring it home with: raysidue run wait ${run} --address ${address}`);
@@ -56,15 +82,35 @@ export async function detachJob(
   else process.stdout.write(`${run}\n`);
 }
 
-/** Not along: what is another there, and what is said here. */
-const OWN = new Set(["output", "address", "detach", "json", "recursive", "cacheDir"]);
+function filesOf(command: Command, names: readonly string[]) {
+  return command.options.flatMap((option) => {
+    const path: unknown = command.getOptionValue(option.attributeName());
+    if (!names.includes(option.attributeName()) || typeof path !== "string") return [];
+    return [{ flag: option.long!, path }];
+  });
+}
 
-/** The flags in `words`, with their values, as typed; without positional arguments. */
-export function flagsTyped(command: Command, words: readonly string[]): string[] {
+/** Not along: what is another there, and what is said here. */
+const OWN = new Set([
+  ...["output", "address", "detach", "keep", "json"],
+  ...["cacheDir", "scratch"],
+]);
+
+/**
+ * The flags in `words`, with their values, as typed; without positional arguments and those flags,
+ * as `--model`, whose values go along themselves.
+ */
+export function flagsTyped(
+  command: Command,
+  words: readonly string[],
+  placed: readonly string[] = [],
+): string[] {
+  const stays = (option: Option) =>
+    OWN.has(option.attributeName()) || placed.includes(option.long ?? "");
   for (const option of command.options) {
-    const name = option.attributeName();
-    const source = command.getOptionValueSource(name);
-    if (OWN.has(name) || source === "cli" || source === "default" || source === undefined) continue;
+    const source = command.getOptionValueSource(option.attributeName());
+    const isTyped = source === "cli" || source === "default" || source === undefined;
+    if (stays(option) || isTyped) continue;
     const text = `${option.flags} comes from the ${source}; with --detach, type it`;
     throw new RaysidueError("usage", text);
   }
@@ -77,7 +123,7 @@ export function flagsTyped(command: Command, words: readonly string[]): string[]
     if (!word.startsWith("-") || option === undefined) continue;
     const isAlone = option.required === false || inline !== undefined || isGlued(word);
     const all = isAlone ? [word] : [word, words[++i]!];
-    if (!OWN.has(option.attributeName())) kept.push(...all);
+    if (!stays(option)) kept.push(...all);
   }
   return kept;
 }

@@ -21,13 +21,26 @@ export function addEmbedCommand(program: Command): void {
   addDetachOption(command as unknown as UntypedCommand);
   command.action((inputs, flags: EmbedFlags) => {
     if (flags.detach !== true) return runEmbed(inputs, flags);
-    return detachJob(command as unknown as UntypedCommand, inputs, flags, async () => {
-      const { resolveTarget } = await import("../driver/embed-target.ts");
-      const { model, offline } = flags;
-      const parameters = parametersOf(flags);
-      return [(await resolveTarget({ model, parameters, isOffline: offline === true })).model];
+    return detachJob(command as unknown as UntypedCommand, inputs, flags, {
+      items: "sequences",
+      models: () => modelsOf(flags),
     });
   });
+}
+
+/** What a run of these flags needs, brought here; its parameters are checked. */
+async function modelsOf(flags: EmbedFlags) {
+  const [{ resolveTarget }, { showPull }] = await Promise.all([
+    import("../driver/embed-target.ts"),
+    import("./pull-progress.ts"),
+  ]);
+  const { model } = await resolveTarget({
+    model: flags.model,
+    parameters: parametersOf(flags),
+    isOffline: flags.offline === true,
+    onModel: showPull("model"),
+  });
+  return [{ flag: "--model", model }];
 }
 
 function defineEmbed(program: Command) {
@@ -89,7 +102,7 @@ function defineEmbed(program: Command) {
 
 type EmbedFlags = ReturnType<ReturnType<typeof defineEmbed>["opts"]> &
   FleetFlags &
-  Pick<DetachFlags, "detach">;
+  Pick<DetachFlags, "detach" | "keep">;
 
 function runEmbed(inputs: string[], flags: EmbedFlags): Promise<void> {
   return runJob(inputs, flags, {

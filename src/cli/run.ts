@@ -149,12 +149,14 @@ function addHost(run: Command): void {
     });
 }
 
-function described({ name: _, manifest, ...run }: DetachedRun): object {
-  return { ...run, started_at: manifest.startedAt, command: manifest.command };
+function described({ name: _, manifest, keptUntil, ...run }: DetachedRun): object {
+  const { startedAt, command } = manifest;
+  return { ...run, started_at: startedAt, kept_until: keptUntil || null, command };
 }
 
-function textOf({ run, state, line, manifest }: DetachedRun): string {
-  return [run, state, manifest.startedAt, line].join("\t");
+function textOf({ run, state, line, keptUntil, manifest }: DetachedRun): string {
+  const until = keptUntil === "" ? "-" : `until ${keptUntil}`;
+  return [run, state, manifest.startedAt, until, line].join("\t");
 }
 
 async function explain(run: string, subject: string | undefined, address: string | undefined) {

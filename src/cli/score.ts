@@ -4,6 +4,8 @@
 import { type Command, Option } from "@commander-js/extra-typings";
 import type { Command as UntypedCommand } from "commander";
 import { RaysidueError } from "../base/errors.ts";
+import type { NamedModel } from "../driver/run-cargo.ts";
+import { addDetachOption, type DetachFlags, detachJob } from "./detach.ts";
 import { addFleetOptions, type FleetFlags } from "./fleet-options.ts";
 import { runJob } from "./job-options.ts";
 import { parseBytes, parseCount, parseSeconds, parseShare } from "./option-values.ts";
@@ -14,7 +16,15 @@ const TOP_COPIED = 10;
 export function addScoreCommand(program: Command): void {
   const command = defineScore(program);
   addFleetOptions(command as unknown as UntypedCommand);
-  command.action(runScore);
+  addDetachOption(command as unknown as UntypedCommand);
+  command.action((inputs, flags: ScoreFlags) => {
+    if (flags.detach !== true) return runScore(inputs, flags);
+    return detachJob(command as unknown as UntypedCommand, inputs, flags, {
+      items: "poses",
+      files: ["regions", "scalars"],
+      models: (say) => modelsOf(flags, say),
+    });
+  });
 }
 
 function defineScore(program: Command) {
@@ -90,7 +100,9 @@ function defineScore(program: Command) {
     .option("--json", "one JSON value on standard output");
 }
 
-type ScoreFlags = ReturnType<ReturnType<typeof defineScore>["opts"]> & FleetFlags;
+type ScoreFlags = ReturnType<ReturnType<typeof defineScore>["opts"]> &
+  FleetFlags &
+  Pick<DetachFlags, "detach" | "keep">;
 
 function splitChains(text: string, earlier: readonly string[] = []): string[] {
   return [...earlier, ...text.split(",")];
@@ -151,4 +163,30 @@ function parametersOf({ align, centre, radii, compat }: ScoreFlags) {
     throw new RaysidueError("usage", text);
   }
   return { align, centre, radii };
+}
+
+/** What a run of these flags needs, brought here; flags and tables are checked on the way. */
+async function modelsOf(flags: ScoreFlags, say: (text: string) => void): Promise<NamedModel[]> {
+  chainsOf(flags);
+  parametersOf(flags);
+  const [api, { ensureScorer }, { openScalars }, { showPull }] = await Promise.all([
+    import("../driver/api.ts"),
+    import("../model/pull.ts"),
+    import("../driver/embedded-scalars.ts"),
+    import("./pull-progress.ts"),
+  ]);
+  const { regions, scalars, output: outputFolder, embedModel } = flags;
+  const isOffline = flags.offline === true;
+  const onModel = showPull("model");
+  if (regions !== undefined) await api.openRegionTable(regions);
+  const source =
+    scalars === undefined
+      ? await openScalars({ model: embedModel, outputFolder, isOffline, onModel })
+      : await api.openScalarTable(scalars);
+  if (source.caveat !== undefined) say(source.caveat.text);
+  const scorer = await ensureScorer(flags.model, { offline: isOffline, onProgress: onModel });
+  return [
+    { flag: "--model", model: scorer },
+    ...(source.models ?? []).map((model) => ({ flag: "--embed-model", model })),
+  ];
 }

@@ -6,24 +6,26 @@
  * off meanwhile. Invariant: results are removed there only when they are whole here.
  */
 import { randomBytes } from "node:crypto";
-import { mkdtemp, open, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, open, rename, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fromSystemError, RaysidueError } from "../base/errors.ts";
 import { ensureFolder } from "../base/files.ts";
-import { listInputs } from "../formats/input-paths.ts";
-import { FASTA_EXTENSIONS } from "../formats/text-source.ts";
-import { Archive } from "../ray/archive.ts";
 import type { RayCluster } from "../ray/cluster.ts";
 import { DaemonBoard } from "../ray/daemon-board.ts";
 import { Supplies, startDaemon } from "../ray/daemon-start.ts";
 import { type ClusterAddress, openCluster, parseClusterAddress } from "../ray/open-cluster.ts";
 import { rayToken } from "../ray/ray-settings.ts";
-import type { TarEntry } from "../ray/tar.ts";
 import type { DaemonStatus, RayNode } from "../rpc/bridge-messages.ts";
-import { modelArchive, type ProvidedModel } from "./model-archive.ts";
-import { type HostedStatus, hostedSchema, manifestSchema, type RunManifest } from "./run-host.ts";
+import { readClientTls } from "../rpc/tls.ts";
+import { type CargoRequest, packRun } from "./run-cargo.ts";
+import {
+  type HostedStatus,
+  hostedSchema,
+  manifestSchema,
+  type RunManifest,
+} from "./run-manifest.ts";
 import { findToken } from "./token.ts";
 
 const FLEET = "detached-";
@@ -31,14 +33,7 @@ const POLL_MS = 1000;
 /** A run that is told to go ends its fleet first. */
 const STOP_SECONDS = 30;
 
-export interface DetachRequest {
-  /** Of raysidue, without inputs, output folder and address. */
-  readonly command: readonly string[];
-  /** FASTA files and folders of them. */
-  readonly inputs: readonly string[];
-  readonly isRecursive: boolean;
-  readonly outputFolder: string;
-  readonly models: readonly ProvidedModel[];
+export interface DetachRequest extends CargoRequest {
   readonly onNotice: (text: string) => void;
 }
 
@@ -63,9 +58,8 @@ export class DetachedRuns {
   /** Throws RaysidueError "usage" for an address that is none of a Ray cluster. */
   static async connect(text: string): Promise<DetachedRuns> {
     const address = parseClusterAddress(text);
-    const isSecret = address?.scheme === "bridges" || address?.scheme === "https";
-    if (address === undefined || isSecret) {
-      const forms = "bridge://HOST:7471, ray://HOST:10001 or http://HOST:8265";
+    if (address === undefined || address.scheme === "https") {
+      const forms = "bridge://HOST:7471, bridges://, ray://HOST:10001 or http://HOST:8265";
       throw new RaysidueError("usage", `--address ${text}: runs can be left at ${forms}`);
     }
     const token = await findToken();
@@ -85,9 +79,8 @@ export class DetachedRuns {
     const folder = await mkdtemp(join(tmpdir(), "raysidue-"));
     const board = new DaemonBoard(this.#cluster, request.onNotice);
     try {
-      const input = await inputArchive(run, request, join(folder, "manifest.json"));
-      const models = await Promise.all(request.models.map((model) => bringable(model)));
-      const supplies = new Supplies([input, ...models.flat()], "", { hasDriver: true });
+      const archives = await packRun(run, request, folder);
+      const supplies = new Supplies(archives, "", { hasDriver: true });
       const spec = await this.#specOf(run, head);
       await startDaemon({ cluster: this.#cluster, board, supplies, node: head, spec });
       return run;
@@ -174,6 +167,7 @@ export class DetachedRuns {
         ...(this.#token !== undefined && { RAYSIDUE_TOKEN: this.#token }),
         ...(ofRay !== undefined && { RAY_AUTH_TOKEN: ofRay }),
         ...(RAY_AUTH_MODE !== undefined && { RAY_AUTH_MODE }),
+        ...(scheme === "bridges" && (await tlsEnvironment(host))),
         // All models were brought.
         HF_HUB_OFFLINE: "1",
       },
@@ -235,40 +229,15 @@ export class DetachedRuns {
   }
 }
 
-/** The run's inputs and manifest, as its folder on the head. */
-async function inputArchive(
-  run: string,
-  request: DetachRequest,
-  manifestPath: string,
-): Promise<Archive> {
-  const entries: TarEntry[] = [];
-  const inputs: string[] = [];
-  const listing = { recursive: request.isRecursive, extensions: FASTA_EXTENSIONS, kind: "FASTA" };
-  for (const [i, path] of (await listInputs(request.inputs, listing)).entries()) {
-    if (path === "-") throw new RaysidueError("usage", "--detach: write the input to a file first");
-    const name = `input/${i}/${basename(path)}`;
-    inputs.push(name);
-    entries.push({ name: `${run}/${name}`, path, sizeBytes: (await stat(path)).size });
-  }
-  const manifest: RunManifest = {
-    run,
-    command: [...request.command],
-    inputs,
-    outputFolder: request.outputFolder,
-    startedAt: new Date().toISOString(),
+/** For a driver on the head: what is trusted and shown here, and by which name the bridge is known. */
+async function tlsEnvironment(host: string): Promise<Record<string, string>> {
+  const { authority, certificate, key, serverName } = await readClientTls(process.env);
+  const pem = (name: string, bytes: Buffer | undefined) =>
+    bytes === undefined ? {} : { [name]: bytes.toString("utf8") };
+  return {
+    RAYSIDUE_TLS_SERVER_NAME: serverName ?? host.replace(/^\[|\]$/g, ""),
+    ...pem("RAYSIDUE_TLS_CA", authority),
+    ...pem("RAYSIDUE_TLS_CERT", certificate),
+    ...pem("RAYSIDUE_TLS_KEY", key),
   };
-  const text = JSON.stringify(manifest);
-  await writeFile(manifestPath, text);
-  const sizeBytes = Buffer.byteLength(text);
-  entries.push({ name: `${run}/manifest.json`, path: manifestPath, sizeBytes });
-  const listed = entries.map(({ name, sizeBytes }) => ({ path: name, sizeBytes }));
-  return Archive.of(entries, { kind: "run", entries: listed });
-}
-
-async function bringable(model: ProvidedModel): Promise<readonly Archive[]> {
-  const archive = await modelArchive(model);
-  if (archive !== undefined) return [archive];
-  if (model.folder === null) return [];
-  const text = `the model in ${model.folder} is not in the hub's cache and cannot be brought along`;
-  throw new RaysidueError("usage", `${text}; pull it, or leave --detach out`);
 }

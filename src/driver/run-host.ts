@@ -1,21 +1,29 @@
 /**
  * A whole run that was left on a cluster's head: its driver is a child of ours, its results stay.
  *
- * Owns: the run's folder (manifest.json and input/, as they were brought; out/, log.txt and
+ * Owns: the run's folder (manifest.json, input/ and files/, as they were brought; out/, log.txt and
  * status.json, which says how far it is). Modes: *running*; *done* or *failed*, when it waits to be
- * fetched. Invariant: `remove` leaves no file of it, `close` leaves all: the next host goes on.
+ * fetched, for so long as the manifest says. Invariant: `remove` leaves no file of it, `close` leaves
+ * all: the next host goes on.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { readdir, readFile, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { z } from "zod";
 import { Deferred } from "../base/deferred.ts";
-import { writeFileAtomically } from "../base/files.ts";
+import { ensureFolder, writeFileAtomically } from "../base/files.ts";
+import { hubCacheRoot } from "../model/environment.ts";
+import {
+  type HostedStatus,
+  hostedSchema,
+  KEEP_SECONDS,
+  manifestSchema,
+  type RunManifest,
+} from "./run-manifest.ts";
 
 const PROGRAM = fileURLToPath(new URL("../cli/main.js", import.meta.url));
 /** The command's own word for "the same again may succeed", and how often it is taken. */
@@ -24,28 +32,8 @@ const ATTEMPTS_MAX = 10;
 const ATTEMPT_PAUSE_MS = 5000;
 /** An interrupted driver ends its fleet within this time. */
 const STOP_MS = 20_000;
-
-export const manifestSchema = z.object({
-  run: z.string(),
-  /** Of raysidue, without what depends on the place: inputs, output folder, address. */
-  command: z.array(z.string()),
-  /** Within the run's folder. */
-  inputs: z.array(z.string()),
-  /** Where its results are wanted at home. */
-  outputFolder: z.string(),
-  startedAt: z.string(),
-});
-export type RunManifest = z.infer<typeof manifestSchema>;
-
-export const hostedSchema = z.object({
-  state: z.enum(["running", "done", "failed"]),
-  exit: z.number(),
-  /** The last line that the driver said. */
-  line: z.string(),
-  /** Of the output folder, when the run has ended. */
-  files: z.array(z.object({ path: z.string(), sizeBytes: z.number() })),
-});
-export type HostedStatus = z.infer<typeof hostedSchema>;
+/** How often a run that waits to be fetched looks at the clock; longer than 24 days no timer runs. */
+const LOOK_MS = 3_600_000;
 
 export class RunHost {
   readonly #folder: string;
@@ -74,9 +62,10 @@ export class RunHost {
       .then((json) => hostedSchema.parse(json))
       .catch(() => undefined);
     if (known === undefined || known.state === "running") {
-      await this.#say("running", 0);
+      await this.#say({ state: "running", exit: 0 });
       this.#running = this.#run(manifest);
-    }
+    } else this.#running = this.#keep(known.keptUntil);
+    await removeExpired(dirname(this.#folder), { but: manifest.run });
     return manifest.run;
   }
 
@@ -114,13 +103,32 @@ export class RunHost {
     if (this.#stop.signal.aborted) return;
     const files = await filesBelow(join(this.#folder, "out"));
     // Records that are quarantined leave a whole output, as at home.
-    await this.#say(exit === 0 || exit === 2 ? "done" : "failed", exit, files);
+    const state = exit === 0 || exit === 2 ? "done" : "failed";
+    const keptUntil = new Date(Date.now() + manifest.keepSeconds * 1000).toISOString();
+    await this.#say({ state, exit, files, keptUntil });
+    await this.#keep(keptUntil);
   }
 
-  async #runOnce({ command, inputs }: RunManifest): Promise<number> {
-    const paths = inputs.map((input) => join(this.#folder, input));
-    const output = ["-o", join(this.#folder, "out"), "--address", this.#address];
-    const child = spawn(process.execPath, [PROGRAM, ...command, ...output, "--", ...paths], {
+  /** Removes the run when its time is over and nobody has come for it. */
+  async #keep(until: string): Promise<void> {
+    const { signal } = this.#stop;
+    for (let ms = left(until); ms > 0; ms = left(until)) {
+      await delay(Math.min(ms, LOOK_MS), undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+    }
+    void this.remove();
+  }
+
+  async #runOnce({ command, inputs, flags }: RunManifest): Promise<number> {
+    const roots = { run: this.#folder, hub: hubCacheRoot(process.env) };
+    const placed = flags.flatMap(({ flag, root, path }) => [flag, join(roots[root], path)]);
+    const places = ["-o", join(this.#folder, "out"), "--address", this.#address];
+    const words = [...command, ...placed, ...places, "--", ...inputs];
+    // Inputs are called as at home, from the folder that they are in.
+    const cwd = join(this.#folder, "input");
+    await ensureFolder(cwd);
+    const child = spawn(process.execPath, [PROGRAM, ...words], {
+      cwd,
       stdio: ["ignore", "ignore", "pipe"],
     });
     this.#child = child;
@@ -130,7 +138,7 @@ export class RunHost {
       // Where it lies there is nobody's business at home.
       if (line.startsWith("output: ")) continue;
       this.#line = line;
-      await this.#say("running", 0);
+      await this.#say({ state: "running", exit: 0 });
     }
     if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
     log.end();
@@ -138,13 +146,9 @@ export class RunHost {
     return child.exitCode ?? EXIT_TRY_AGAIN;
   }
 
-  async #say(
-    state: HostedStatus["state"],
-    exit: number,
-    files: HostedStatus["files"] = [],
-  ): Promise<void> {
-    const status: HostedStatus = { state, exit, line: this.#line, files };
-    await writeFileAtomically(join(this.#folder, "status.json"), JSON.stringify(status));
+  async #say(status: Pick<HostedStatus, "state" | "exit"> & Partial<HostedStatus>): Promise<void> {
+    const whole: HostedStatus = { files: [], keptUntil: "", ...status, line: this.#line };
+    await writeFileAtomically(join(this.#folder, "status.json"), JSON.stringify(whole));
   }
 
   async #readJson(name: string): Promise<unknown> {
@@ -163,4 +167,30 @@ async function filesBelow(root: string, folder = ""): Promise<HostedStatus["file
     else files.push({ path, sizeBytes: (await stat(join(root, path))).size });
   }
   return files;
+}
+
+function left(until: string): number {
+  // What an earlier version kept without a limit goes on waiting.
+  return until === "" ? Number.POSITIVE_INFINITY : Date.parse(until) - Date.now();
+}
+
+/**
+ * Removes what hosts left here that were ended with their node before its time was over, and are
+ * nobody's any more. A run that is under way says a word every few seconds.
+ */
+async function removeExpired(root: string, { but }: { readonly but: string }): Promise<void> {
+  for (const name of await readdir(root).catch(() => [])) {
+    if (name === but) continue;
+    const folder = join(root, name);
+    const file = join(folder, "status.json");
+    const known = await readFile(file, "utf8")
+      .then((text) => hostedSchema.parse(JSON.parse(text)))
+      .catch(() => undefined);
+    const { mtimeMs } = await stat(known === undefined ? folder : file).catch(() => ({
+      mtimeMs: Date.now(),
+    }));
+    const silent = new Date(mtimeMs + KEEP_SECONDS * 1000).toISOString();
+    if (left(known?.keptUntil || silent) > 0) continue;
+    await rm(folder, { recursive: true, force: true }).catch(() => {});
+  }
 }
