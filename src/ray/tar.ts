@@ -6,7 +6,7 @@
  * Source: POSIX.1-1988 ustar; pax headers carry long names.
  */
 import { createReadStream } from "node:fs";
-import { RaysidueError } from "../base/errors.ts";
+import { fromSystemError, RaysidueError } from "../base/errors.ts";
 
 /** A file or, where `linkTarget` is set, a symbolic link. */
 export interface TarEntry {
@@ -18,11 +18,19 @@ export interface TarEntry {
   readonly linkTarget?: string;
 }
 
+/** What is to be sent is not what it was when it was announced. */
+export class ChangedError extends RaysidueError {
+  constructor(path: string, options?: { cause?: unknown }) {
+    const text = `${path} changed since this command began; run the same command again`;
+    super("try-again", text, options);
+  }
+}
+
 const BLOCK_BYTES = 512;
 /** Two empty blocks end an archive. */
 const END = Buffer.alloc(2 * BLOCK_BYTES);
 
-/** The archive's bytes, in pieces. Throws RaysidueError "try-again" where a file changed meanwhile. */
+/** The archive's bytes, in pieces. Throws ChangedError where a file is another one meanwhile. */
 export async function* tarOf(entries: readonly TarEntry[]): AsyncGenerator<Buffer> {
   for (const entry of entries) {
     const isLink = entry.linkTarget !== undefined;
@@ -58,13 +66,18 @@ export function tarBytes(entries: readonly TarEntry[]): number {
 
 async function* content(entry: TarEntry): AsyncGenerator<Buffer> {
   let bytes = 0;
-  for await (const piece of createReadStream(entry.path, { highWaterMark: 1 << 20 })) {
-    bytes += (piece as Buffer).length;
-    yield piece as Buffer;
+  try {
+    for await (const piece of createReadStream(entry.path, { highWaterMark: 1 << 20 })) {
+      bytes += (piece as Buffer).length;
+      yield piece as Buffer;
+    }
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== "ENOENT") {
+      throw fromSystemError(thrown, `cannot read ${entry.path}`);
+    }
+    throw new ChangedError(entry.path, { cause: thrown });
   }
-  if (bytes !== entry.sizeBytes) {
-    throw new RaysidueError("try-again", `${entry.path} changed while it was read; try again`);
-  }
+  if (bytes !== entry.sizeBytes) throw new ChangedError(entry.path);
   yield Buffer.alloc(roundUp(bytes) - bytes);
 }
 
