@@ -7,7 +7,7 @@
  * summary.tsv, with commas between, in the order of the sequence.
  */
 import { join } from "node:path";
-import { escapeField, type TsvField, TsvWriter } from "../formats/tsv.ts";
+import { escapeField, TsvWriter } from "../formats/tsv.ts";
 import {
   type AnnotateParameters,
   type Annotation,
@@ -51,6 +51,18 @@ export const SUMMARY_COLUMNS = [
   "note",
 ] as const;
 
+/** What a row says of its item, whatever the record is called. */
+interface Described {
+  readonly note: string;
+  /** Of summary.tsv, from `length` on. */
+  readonly fields: string;
+  /** `tails`: of annotations.tsv, a line a residue from `domain` on. */
+  readonly domains: readonly { readonly locus: string; readonly tails: readonly string[] }[];
+}
+
+/** Items that are described once for all their rows; some 10 KB each. */
+const KNOWN_MAX = 4096;
+
 export class AnnotationTables implements ResultTables {
   readonly names: ReadonlyMap<string, boolean> = new Map([
     ["annotations.tsv", true],
@@ -62,6 +74,7 @@ export class AnnotationTables implements ResultTables {
   readonly #summary: TsvWriter;
   #withoutDomain = 0;
   readonly #loci = new Map<string, number>();
+  readonly #known = new Map<number, Described>();
 
   private constructor(parts: {
     plan: Plan;
@@ -103,19 +116,29 @@ export class AnnotationTables implements ResultTables {
   async write(rows: readonly ResultRow[]): Promise<(RowStatus | undefined)[]> {
     const said: (RowStatus | undefined)[] = [];
     for (const row of rows) {
-      const annotation = decodeAnnotation(row.payload, row.length);
-      const { domains, note } = annotation;
-      const sequence = this.#plan.dataOf(row.item);
-      await this.#summary.write([summaryRow(row, annotation, sequence)]);
-      for (const [i, domain] of domains.entries()) {
-        const locus = LOCUS[domain.chain];
+      const { domains, note, fields } = this.#described(row);
+      const head = `${row.row}\t${escapeField(row.id)}\t`;
+      await this.#summary.writeLines(`${head}${fields}\n`);
+      for (const { locus, tails } of domains) {
         this.#loci.set(locus, (this.#loci.get(locus) ?? 0) + 1);
-        await this.#residues.writeLines(residueLines(row, i + 1, domain, sequence));
+        // One call of the engine's own for a domain: a file of chains has a million lines.
+        await this.#residues.writeLines(`${head}${tails.join(`\n${head}`)}\n`);
       }
       if (domains.length === 0) this.#withoutDomain++;
       said.push(domains.length > 0 ? undefined : { status: this.#missing, note });
     }
     return said;
+  }
+
+  /** What all rows of an item share. */
+  #described(row: ResultRow): Described {
+    let described = this.#known.get(row.item);
+    if (described === undefined) {
+      if (this.#known.size >= KNOWN_MAX) this.#known.clear();
+      described = describe(row, this.#plan.dataOf(row.item).toString("latin1"));
+      this.#known.set(row.item, described);
+    }
+    return described;
   }
 
   async close(): Promise<void> {
@@ -129,18 +152,25 @@ export class AnnotationTables implements ResultTables {
   }
 }
 
-function summaryRow(
-  { row, id, length }: ResultRow,
-  { domains, note }: Annotation,
-  sequence: Uint8Array,
-): TsvField[] {
+function describe({ payload, length }: ResultRow, sequence: string): Described {
+  const { domains, note } = decodeAnnotation(payload, length);
+  return {
+    note,
+    fields: summaryFields({ domains, note }, sequence).map(escapeField).join("\t"),
+    domains: domains.map((domain, i) => ({
+      locus: LOCUS[domain.chain],
+      tails: residueTails(i + 1, domain, sequence),
+    })),
+  };
+}
+
+/** The fields of a row of summary.tsv from `length` on. */
+function summaryFields({ domains, note }: Annotation, sequence: string): string[] {
   const joined = (take: (domain: Domain) => string | number) => domains.map(take).join(",");
   const regions = domains.map((domain) => regionSequences(domain, sequence));
   return [
-    row,
-    id,
-    length,
-    domains.length,
+    String(sequence.length),
+    String(domains.length),
     joined(({ chain }) => LOCUS[chain]),
     joined(({ confidence }) => confidence.toFixed(3)),
     joined(({ start }) => start + 1),
@@ -150,20 +180,17 @@ function summaryRow(
   ];
 }
 
-/** The lines of a domain's residues. Most of each follows from the position alone. */
-function residueLines(
-  { row, id }: ResultRow,
+/** The lines of a domain's residues behind row and id. */
+function residueTails(
   number: number,
   { chain, start, positions, insertions }: Domain,
-  sequence: Uint8Array,
-): string {
-  const head = `${row}\t${escapeField(id)}\t${number}\t${LOCUS[chain]}\t`;
-  let lines = "";
-  for (let i = 0; i < positions.length; i++) {
-    const residue = String.fromCharCode(sequence[start + i]!);
-    lines += `${head}${start + i + 1}\t${residue}${positionFields(positions[i]!, insertions[i]!)}`;
-  }
-  return lines;
+  sequence: string,
+): string[] {
+  const head = `${number}\t${LOCUS[chain]}\t`;
+  return Array.from(positions, (position, i) => {
+    const at = start + i;
+    return `${head}${at + 1}\t${sequence[at]}${positionFields(position, insertions[i]!)}`;
+  });
 }
 
 const knownFields: string[] = [];
@@ -171,6 +198,6 @@ const knownFields: string[] = [];
 /** The last fields of a line: position, insertion, region. */
 function positionFields(position: number, insertion: number): string {
   const at = 256 * insertion + position;
-  knownFields[at] ??= `\t${position}\t${insertionCode(insertion)}\t${regionOf(position)}\n`;
+  knownFields[at] ??= `\t${position}\t${insertionCode(insertion)}\t${regionOf(position)}`;
   return knownFields[at];
 }

@@ -42,7 +42,7 @@ test("a row is decoded, and its regions follow from the positions", () => {
   assert.equal(domains[0]!.chain, "K");
   assert.equal(domains[0]!.confidence, 0.75);
   assert.deepEqual([...domains[0]!.insertions].map(insertionCode), ["", "", "", "A", "", ""]);
-  const regions = regionSequences(domains[0]!, Buffer.from("MKACDEFG"));
+  const regions = regionSequences(domains[0]!, "MKACDEFG");
   assert.deepEqual(regions, {
     fwr1: "A",
     cdr1: "C",

@@ -159,11 +159,17 @@ export function insertionCode(insertion: number): string {
   return insertion === 0 ? "" : String.fromCharCode(64 + insertion);
 }
 
-/** The residues of each region of a domain; empty where it has none. `sequence`: one byte a residue. */
-export function regionSequences(domain: Domain, sequence: Uint8Array): Record<Region, string> {
+/** The residues of each region of a domain; empty where it has none. */
+export function regionSequences(domain: Domain, sequence: string): Record<Region, string> {
   const found = Object.fromEntries(REGIONS.map((region) => [region, ""])) as Record<Region, string>;
-  domain.positions.forEach((position, i) => {
-    found[regionOf(position)] += String.fromCharCode(sequence[domain.start + i]!);
+  const { start, positions } = domain;
+  let from = 0;
+  // Positions ascend, so that regions are stretches of the sequence.
+  REGIONS.forEach((region, i) => {
+    let to = from;
+    while (to < positions.length && positions[to]! <= REGION_ENDS[i]!) to++;
+    found[region] = sequence.slice(start + from, start + to);
+    from = to;
   });
   return found;
 }
