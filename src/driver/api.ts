@@ -9,10 +9,6 @@
  *     await using run = await openRun(session, { kind: "embed", model: "antiberty" });
  *     run.submit(items)   for await (const result of run.results())
  */
-import { RaysidueError } from "../base/errors.ts";
-import { parseEngine } from "../engine/host/engine-registry.ts";
-import { parseEmulated } from "../worker/emulated.ts";
-import { type ConnectOptions, isSlurm, Session } from "./session.ts";
 
 export { type ErrorCode, RaysidueError } from "../base/errors.ts";
 export type { AnnotateInput } from "../kind/annotate.ts";
@@ -23,9 +19,9 @@ export { type AnnotateOptions, type AnnotateSummary, annotate, formatDomains } f
 export { annotatedRegions } from "./annotated-regions.ts";
 export { type Balance, formatBalance } from "./balance.ts";
 export { type ComputeOptions, type ComputeSummary, compute } from "./compute.ts";
+export { connect } from "./connect.ts";
 export { examine, type Finding } from "./doctor.ts";
 export { type EmbedObserver, type EmbedOptions, type EmbedSummary, embed } from "./embed.ts";
-export { connect } from "./connect.ts";
 export { DEFAULT_MODEL } from "./embed-target.ts";
 export { ORIGINAL_EMBEDDING } from "./embedded-scalars.ts";
 export { explainOutput } from "./explain-output.ts";

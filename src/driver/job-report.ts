@@ -4,6 +4,7 @@
  * Invariant: run.json is written last; a folder that has it is complete.
  */
 import { writeFileAtomically } from "../base/files.ts";
+import type { PhaseSeconds } from "../base/phase-clock.ts";
 import { VERSION } from "../base/version.ts";
 import type { AttemptRow } from "../rpc/messages.ts";
 import type { Balance } from "./balance.ts";
@@ -32,7 +33,7 @@ export interface JobSummary {
   readonly failed: number;
   /** Distinct sequences that failed while they were computed. */
   readonly quarantined: number;
-  readonly seconds: { readonly total: number; readonly compute: number };
+  readonly seconds: PhaseSeconds;
   /** Of the last run on the fleet; absent where nothing was computed. */
   readonly balance?: Balance;
   readonly warnings: readonly string[];

@@ -5,6 +5,7 @@
  * every record of every input becomes one row, in order, and every change to a sequence is in its
  * note. Memory does not grow with the input: names and notes go to a scratch table.
  */
+import { setImmediate as turn } from "node:timers/promises";
 import { RaysidueError } from "../base/errors.ts";
 import { readFasta } from "../formats/fasta.ts";
 import { FASTA_EXTENSIONS, openInputs } from "../formats/text-source.ts";
@@ -77,6 +78,8 @@ class SequenceReader {
         const names = records.map((record) => this.#add(record, input.name));
         await this.#names.write(names);
         onRead(this.#records);
+        // Bytes that are there already make no pause: others wait to be heard, as a fleet that starts.
+        await turn();
       }
     }
     await this.#names.close();

@@ -6,6 +6,7 @@
  * known needs neither annotation nor embedding; killed at any moment, the same call goes on where the last durable row ended.
  */
 import { join } from "node:path";
+import { PhaseClock } from "../base/phase-clock.ts";
 import type { FileSource } from "../formats/file-source.ts";
 import {
   canonicalScoreJson,
@@ -168,16 +169,18 @@ class ScoreJob {
     const namesPath = join(folder.scratch, "names.tsv");
     const readAtMs = Date.now();
     const cache = { root: this.#cacheFolder, space: this.#space };
+    const clock = new PhaseClock(startedAt);
     const stores = await openKnown(folder.shards, cache);
     try {
+      clock.begin("read");
       const read = await this.#read({ plan, namesPath, stores });
       if (scalars.caveat !== undefined) this.#warn(scalars.caveat.text);
       for (const [number, store] of stores.entries()) await plan.locate(store, number);
       const planned = planOfPoses(plan, read);
       observer?.onPlan?.(planned);
-      const computeStartedAt = performance.now();
+      clock.begin("compute");
       const outcome = await this.#compute({ plan, namesPath, stores });
-      const compute = (performance.now() - computeStartedAt) / 1000;
+      clock.begin("write");
       observer?.onWriting?.(planned.records);
       const tables = this.#openTables({ plan, namesPath, readAtMs });
       const { failures } = outcome;
@@ -187,11 +190,10 @@ class ScoreJob {
       for (const warning of offCentreWarnings(statistics, counts)) this.#warn(warning);
       await this.#share();
       for (const store of stores) for (const warning of store.warnings) this.#warn(warning);
-      const total = (performance.now() - startedAt) / 1000;
       return await reportScores({
         ...this.#parts,
         ...{ read, planned, outcome, counts, statistics, best: tables.best },
-        seconds: { total, compute },
+        seconds: clock.end(),
         warnings: this.#warnings,
         inputs: this.#options.inputs,
         command: this.#options.command,
@@ -207,7 +209,6 @@ class ScoreJob {
     const { align } = this.#parts.parameters;
     const numbered = (sequences: ReadonlySet<string>) =>
       annotatedRegions().regionsOf(sequences, this.#askingJob());
-    const book = { folder: this.#parts.folder.readings, cacheRoot: this.#cacheFolder };
     const read = await readPoses(plan, {
       inputs,
       isRecursive: isRecursive === true,
@@ -215,7 +216,7 @@ class ScoreJob {
       check: check ?? "warn",
       cures: cures === true,
       namesPath,
-      book,
+      book: { folder: this.#parts.folder.readings, cacheRoot: this.#cacheFolder },
       ...{ stores, space: spaceDigest(this.#space) },
       ...(files && { files }),
       signal: this.#signal,
@@ -232,7 +233,7 @@ class ScoreJob {
     const { align } = parameters;
     const known = await askOfPoses(plan, { regions, scalars, align, job: this.#askingJob() });
     const partial = this.#startPartial({ plan, namesPath, stores });
-    const outcome = computePlan({
+    return computePlan({
       session: this.#session,
       folders: folder,
       plan,
@@ -248,8 +249,7 @@ class ScoreJob {
       signal: this.#signal,
       onProgress: (progress) => observer?.onProgress?.(progress),
       onWarning: (text) => this.#warn(text),
-    });
-    return outcome.finally(() => partial?.[Symbol.asyncDispose]());
+    }).finally(() => partial?.[Symbol.asyncDispose]());
   }
 
   #askingJob(): AskingJob {

@@ -7,6 +7,7 @@
  * its rows become (ResultTables).
  */
 import { join } from "node:path";
+import { PhaseClock } from "../base/phase-clock.ts";
 import type { SequenceRules } from "../kind/sequence.ts";
 import type { Progress } from "../rpc/messages.ts";
 import { type NamedSpace, publish } from "../store/cache.ts";
@@ -14,7 +15,7 @@ import { defaultCacheFolder } from "../store/cache-folder.ts";
 import { spaceDigest } from "../store/content-key.ts";
 import type { ResultStore } from "../store/result-store.ts";
 import type { Balance } from "./balance.ts";
-import { type ComputeOutcome, computePlan, openStores } from "./compute-plan.ts";
+import { type ComputeOutcome, computePlan, openKnown } from "./compute-plan.ts";
 import { type JobFacts, type JobPlan, type JobSummary, writeReport } from "./job-report.ts";
 import type { OutputFolder } from "./output-folder.ts";
 import { Plan } from "./plan.ts";
@@ -96,6 +97,7 @@ class SequenceJob {
   readonly #parts: JobParts;
   readonly #warnings: string[] = [];
   readonly #signal: AbortSignal;
+  #prepared: Promise<void> | undefined;
 
   constructor(session: Session, options: JobOptions, parts: JobParts) {
     this.#session = session;
@@ -113,15 +115,20 @@ class SequenceJob {
     const { observer, inputs, command } = this.#options;
     using plan = new Plan(folder.work, spaceDigest(this.#target.space));
     const namesPath = join(folder.work, "names.tsv");
-    const read = await this.#read(plan, namesPath);
+    const clock = new PhaseClock(startedAt);
     const cache = { root: this.#cacheFolder, space: this.#target.space };
-    const stores = await openStores(folder.shards, plan, cache);
+    const stores = await openKnown(folder.shards, cache);
     try {
+      // Where nothing is known there will be something to compute.
+      const isSureOfWork = stores.every(({ rowCount }) => rowCount === 0);
+      clock.begin("read");
+      const read = await this.#read(plan, { namesPath, isSureOfWork });
+      for (const [number, store] of stores.entries()) await plan.locate(store, number);
       const planned = planOf(plan, read);
       observer?.onPlan?.(planned);
-      const computeStartedAt = performance.now();
+      clock.begin("compute");
       const { failures, balance } = await this.#compute(plan, stores);
-      const computeSeconds = (performance.now() - computeStartedAt) / 1000;
+      clock.begin("write");
       observer?.onWriting?.(planned.records);
       const counts = await writeOutput({
         folder,
@@ -133,8 +140,7 @@ class SequenceJob {
       });
       await this.#share(folder);
       const summary = this.#summarise({ folder, planned, counts, failures, stores, balance });
-      const seconds = { total: (performance.now() - startedAt) / 1000, compute: computeSeconds };
-      const whole = { ...summary, seconds };
+      const whole = { ...summary, seconds: clock.end() };
       await writeReport(folder, { summary: whole, facts, read, inputs, command });
       return whole;
     } finally {
@@ -147,7 +153,22 @@ class SequenceJob {
     return cacheFolder === undefined ? defaultCacheFolder() : cacheFolder;
   }
 
-  async #read(plan: Plan, namesPath: string): Promise<ReadCounts> {
+  /** What the fleet takes to start goes by while inputs are read, once there is a sequence. */
+  #startEarly(): void {
+    // Where reading fails, that is what is told.
+    this.#prepare()?.catch(() => {});
+    this.#session.startEarly();
+  }
+
+  #prepare(): Promise<void> | undefined {
+    this.#prepared ??= this.#parts.prepare?.((text) => this.#options.observer?.onNotice?.(text));
+    return this.#prepared;
+  }
+
+  async #read(
+    plan: Plan,
+    { namesPath, isSureOfWork }: { readonly namesPath: string; readonly isSureOfWork: boolean },
+  ): Promise<ReadCounts> {
     const { inputs, isRecursive, onInvalid, observer } = this.#options;
     const read = await readSequences(plan, {
       inputs,
@@ -158,7 +179,10 @@ class SequenceJob {
       onInvalid: onInvalid ?? "fail",
       namesPath,
       signal: this.#signal,
-      onRead: (records) => observer?.onRead?.(records),
+      onRead: (records) => {
+        if (isSureOfWork) this.#startEarly();
+        observer?.onRead?.(records);
+      },
     });
     plan.deduplicate();
     for (const [what, count] of Object.entries(read.changes)) {
@@ -170,7 +194,7 @@ class SequenceJob {
   async #compute(plan: Plan, stores: ResultStore[]): Promise<ComputeOutcome> {
     const { observer, weight, outputFolder } = this.#options;
     const { cost, costLocated, items, located } = plan.distinct.counts();
-    if (located < items) await this.#parts.prepare?.((text) => observer?.onNotice?.(text));
+    if (located < items) await this.#prepare();
     return computePlan({
       session: this.#session,
       folders: this.#parts.folder,

@@ -6,7 +6,7 @@
  * whose results are all known starts nothing) and ends with the session.
  */
 import { messageOf, RaysidueError } from "../base/errors.ts";
-import { type ClusterAddress, parseClusterAddress } from "../ray/open-cluster.ts";
+import type { ClusterAddress } from "../ray/open-cluster.ts";
 import type { Progress, SchedulerStatus } from "../rpc/messages.ts";
 import { SchedulerConnection } from "../rpc/scheduler-service.ts";
 import { readClientTls, type TlsFiles } from "../rpc/tls.ts";
@@ -58,10 +58,10 @@ export class Session {
   #tls: TlsFiles | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(options: ConnectOptions) {
+  /** `cluster`: what the address says, where it is a Ray cluster's. */
+  constructor(options: ConnectOptions, cluster: ClusterAddress | undefined) {
     this.#options = options;
-    this.#cluster =
-      options.address === undefined ? undefined : parseClusterAddress(options.address);
+    this.#cluster = cluster;
   }
 
   /** Whether the fleet is this session's own: it starts at the first need and ends with it. */
@@ -106,6 +106,16 @@ export class Session {
   /** For workers that speak TLS. */
   get tls(): TlsFiles | undefined {
     return this.#tls;
+  }
+
+  /**
+   * Starts a fleet on this machine that a run is sure to need: its start is hidden behind what else
+   * there is to do. Others are sized by their work, or there already.
+   */
+  startEarly(): void {
+    if (this.#options.address !== undefined) return;
+    // Whoever needs it hears why there is none.
+    this.connection().catch(() => {});
   }
 
   /** Starts or finds the fleet. Throws RaysidueError: "unavailable", "unauthenticated". */
