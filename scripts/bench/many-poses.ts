@@ -18,9 +18,10 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { posesSubject } from "../../src/driver/analyze-subject.ts";
-import { annotatedRegions } from "../../src/driver/annotated-regions.ts";
+import { posesSubject } from "../../src/driver/analyze-poses.ts";
 import { Plan } from "../../src/driver/plan.ts";
+import { readPoses } from "../../src/driver/read-poses.ts";
+import { noScalars } from "../../src/driver/scalar-source.ts";
 import { encodeScore } from "../../src/kind/score.ts";
 import { publish } from "../../src/store/cache.ts";
 import { contentKey, type ItemDigest, spaceDigest } from "../../src/store/content-key.ts";
@@ -60,15 +61,22 @@ interface Row extends Pick<TreeUse, "rootBytes" | "treeBytes"> {
 
 /** Results for all poses but the last `real`. */
 async function fillCache(folder: string, input: string, cache: string): Promise<void> {
-  const regions = annotatedRegions();
-  const options = { chains: CHAINS, regions, isOffline: false };
-  const subject = await posesSubject({ inputs: [input], isRecursive: false }, options);
+  const from = { inputs: [input], isRecursive: false };
+  const options = { chains: CHAINS, scalars: noScalars(), isOffline: false };
+  const { space } = await posesSubject(from, options);
   const [work, shards] = [join(folder, "fill"), join(folder, "fill-shards")];
   await mkdir(work);
   await mkdir(shards);
-  const digest = spaceDigest(subject.space);
+  const digest = spaceDigest(space);
   using plan = new Plan(work, digest);
-  await subject.read(plan, join(work, "names.tsv"), new AbortController().signal);
+  await readPoses(plan, {
+    ...from,
+    ...{ chains: CHAINS, check: "off", cures: false, stores: [], space: digest },
+    namesPath: join(work, "names.tsv"),
+    signal: new AbortController().signal,
+    onRead: () => {},
+  });
+  plan.deduplicate();
   const sink = new ShardSink(shards);
   const row = encodeScore({
     ...{ score: 0.5, clashFraction: 0, clashCount: 0, offCentre: 0, nodeCount: 1, edgeCount: 1 },
@@ -86,7 +94,7 @@ async function fillCache(folder: string, input: string, cache: string): Promise<
     });
   }
   await sink.close();
-  const { warnings } = await publish(cache, subject.space, shards);
+  const { warnings } = await publish(cache, space, shards);
   if (warnings.length > 0) throw new Error(warnings.join("; "));
 }
 

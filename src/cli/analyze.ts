@@ -1,11 +1,13 @@
 /**
  * `raysidue analyze`: what a run over some inputs would take.
  */
-import type { Command } from "@commander-js/extra-typings";
-import type { Analysis } from "../driver/analyze.ts";
+import { type Command, Option } from "@commander-js/extra-typings";
+import { fromSystemError, RaysidueError } from "../base/errors.ts";
+import type { Analysis, AnalyzedStage } from "../driver/analyze.ts";
+import type { Subject } from "../driver/analyze-subject.ts";
 import type { FleetDevice } from "../driver/fleet-time.ts";
 import { printJson } from "./exit.ts";
-import { parseBytes, parseCount } from "./option-values.ts";
+import { parseBytes, parseCount, parseInteger } from "./option-values.ts";
 
 export function addAnalyzeCommand(program: Command): void {
   defineAnalyze(program).action(runAnalyze);
@@ -14,16 +16,38 @@ export function addAnalyzeCommand(program: Command): void {
 function defineAnalyze(program: Command) {
   return program
     .command("analyze <input...>")
-    .description("what embedding sequences or, with --antigen, scoring poses would take")
+    .description(
+      "what embedding sequences, annotating them (--annotate) or scoring poses (--antigen, --auto) would take",
+    )
     .option("-m, --model <model>", "the model that would embed (default: antiberty)")
+    .option("--per-residue", "of embedding: one vector a residue, too")
+    .option("--layer <n>", "of embedding: hidden state, as for embed", parseInteger)
+    .addOption(
+      new Option("--dtype <dtype>", "of embedding: of the output").choices([
+        "float32",
+        "float16",
+      ] as const),
+    )
+    .addOption(
+      new Option("--format <format>", "of embedding: of embeddings/").choices([
+        "parquet",
+        "arrow",
+        "h5",
+        "npz",
+        "csv",
+      ] as const),
+    )
+    .option("--annotate", "sequences would be annotated")
     .option("--heavy <chain>", "of poses: chain id of the heavy chain")
     .option("--light <chain>", "of poses: chain id of the light chain (none for nanobodies)")
     .option("--antigen <chains>", "of poses: chain ids of the antigen, with commas")
-    .option("--regions <file>", "numberings of your own, as for score")
+    .option("--auto", "of poses: chains would be found by annotation")
+    .option("--embed-model <model>", "of poses: embeds the residues, as for score (default: none)")
+    .option("--regions <file>", "of poses: numberings of your own, as for score")
     .option("-r, --recursive", "search folders below folders too")
     .option(
       "--sample <n>",
-      "items that are computed to learn their cost; 0 for none",
+      "items that are computed to learn their cost; 0 for none (default: costs learned here in the last month, or 32)",
       parseCount(0),
     )
     .option("--from <run>", "learn costs from the output folder of a past run instead")
@@ -47,6 +71,8 @@ async function runAnalyze(inputs: string[], flags: AnalyzeFlags): Promise<void> 
     import("./signals.ts"),
     import("node:path"),
   ]);
+  // Since the process began: a run's program starts like this one.
+  const launchSeconds = performance.now() / 1000;
   using interrupt = abortOnSignals();
   const say = (text: string) => void process.stderr.write(`${text}\n`);
   try {
@@ -60,6 +86,8 @@ async function runAnalyze(inputs: string[], flags: AnalyzeFlags): Promise<void> 
     });
     const analysis = await analyze(session, {
       subject,
+      settings: [engines, threads, memory],
+      launchSeconds,
       ...(from !== undefined && { past: path.resolve(from) }),
       ...(sample !== undefined && { sample }),
       ...(fleet && { fleet }),
@@ -75,26 +103,49 @@ async function runAnalyze(inputs: string[], flags: AnalyzeFlags): Promise<void> 
   }
 }
 
-async function subjectOf(inputs: readonly string[], flags: AnalyzeFlags) {
-  const { heavy, light, antigen, regions, model } = flags;
-  const [{ posesSubject, sequencesSubject }, { RaysidueError }] = await Promise.all([
-    import("../driver/analyze-subject.ts"),
-    import("../base/errors.ts"),
-  ]);
+async function subjectOf(inputs: readonly string[], flags: AnalyzeFlags): Promise<Subject> {
+  const { auto, heavy, light, antigen, model, format } = flags;
   const from = { inputs, isRecursive: flags.recursive === true };
   const isOffline = flags.offline === true;
-  if (antigen === undefined && heavy === undefined) {
-    return sequencesSubject(from, { ...(model !== undefined && { model }), isOffline });
+  const isPoses = auto === true || heavy !== undefined || antigen !== undefined;
+  if (isPoses && flags.annotate) throw usage("--annotate is for sequences, --antigen for poses");
+  if (!isPoses) {
+    const subjects = await import("../driver/analyze-subject.ts");
+    if (flags.annotate) return subjects.annotationSubject(from);
+    const { perResidue, layer, dtype } = flags;
+    const parameters = {
+      ...(perResidue && { perResidue }),
+      ...(layer !== undefined && { layer }),
+      ...(dtype && { dtype }),
+    };
+    const target = { ...(model !== undefined && { model }), parameters, isOffline };
+    return subjects.embeddingSubject(from, { ...target, ...(format && { format }) });
   }
-  if (antigen === undefined || heavy === undefined) {
-    throw new RaysidueError("usage", "poses need both --heavy and --antigen");
+  if (auto && (heavy !== undefined || light !== undefined || antigen !== undefined)) {
+    throw usage("--auto finds the chains; leave their names out");
   }
-  const { annotatedRegions, openRegionTable } = await import("../driver/api.ts");
+  if (!auto && (antigen === undefined || heavy === undefined)) {
+    throw usage("poses need both --heavy and --antigen, or --auto");
+  }
+  const [{ posesSubject }, { openRegionTable }, { openScalars }] = await Promise.all([
+    import("../driver/analyze-poses.ts"),
+    import("../driver/region-source.ts"),
+    import("../driver/embedded-scalars.ts"),
+  ]);
+  const { regions, embedModel = "none" } = flags;
   return posesSubject(from, {
-    chains: { heavy, antigen: antigen.split(","), ...(light !== undefined && { light }) },
-    regions: regions === undefined ? annotatedRegions() : await openRegionTable(regions),
+    chains: auto
+      ? "auto"
+      : { heavy: heavy!, antigen: antigen!.split(","), ...(light !== undefined && { light }) },
+    ...(regions !== undefined && { regions: await openRegionTable(regions) }),
+    // No folder was begun: the model is what is asked for.
+    scalars: await openScalars({ model: embedModel, outputFolder: "", isOffline }),
     isOffline,
   });
+}
+
+function usage(text: string): RaysidueError {
+  return new RaysidueError("usage", text);
 }
 
 async function fleetOf({ fleet, devices }: AnalyzeFlags): Promise<FleetDevice[] | undefined> {
@@ -102,9 +153,8 @@ async function fleetOf({ fleet, devices }: AnalyzeFlags): Promise<FleetDevice[] 
     if (devices === undefined) return undefined;
     return Array.from({ length: devices }, () => ({ speed: 1, readyAtSeconds: 0 }));
   }
-  const [{ parseFleet }, { fromSystemError, RaysidueError }, { readFile }] = await Promise.all([
+  const [{ parseFleet }, { readFile }] = await Promise.all([
     import("../simulate/fleet.ts"),
-    import("../base/errors.ts"),
     import("node:fs/promises"),
   ]);
   const text = await readFile(fleet, "utf8").catch((thrown: unknown) => {
@@ -114,17 +164,15 @@ async function fleetOf({ fleet, devices }: AnalyzeFlags): Promise<FleetDevice[] 
     const { count, speed, joins, opening_seconds: opening } = group;
     if (typeof joins === "string") {
       const said = `${fleet}: joins = "${joins}" is a share of a time that is still to be found`;
-      throw new RaysidueError("usage", `${said}; write seconds`);
+      throw usage(`${said}; write seconds`);
     }
     return Array.from({ length: count }, () => ({ speed, readyAtSeconds: joins + opening }));
   });
 }
 
 function textOf(analysis: Analysis): string[] {
-  const { kind, inputs, distinct, cached, readSeconds, scratchBytes } = analysis;
-  const { costs, memory, seconds, nodes, slurm } = analysis;
-  const count = (value: number) => value.toLocaleString("en-US");
-  const size = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`;
+  const { kind, inputs, distinct, cached, scratchBytes, stages, memory } = analysis;
+  const { estimate, readSeconds } = inputs;
   const refused = inputs.refused > 0 ? `, ${count(inputs.refused)} refused` : "";
   const lines = [
     `${kind}: ${count(inputs.files)} files, ${count(inputs.records)} records${refused}; ` +
@@ -134,30 +182,51 @@ function textOf(analysis: Analysis): string[] {
       .join(", "),
     `reading: ${timeOf(readSeconds)}; scratch ${size(scratchBytes)}`,
   ];
+  if (estimate !== undefined) {
+    const { filesRead, seed } = estimate;
+    lines.push(
+      `estimated from a sample of ${count(filesRead)} of ${count(inputs.files)} files ` +
+        `(seed ${seed}), by their bytes; the number of files is exact`,
+    );
+  }
   if (memory !== undefined) {
     const { driverBytes, nodeBytes } = memory;
     lines.push(`memory: ${size(driverBytes)} for the driver, ${size(nodeBytes)} a node`);
   }
-  if (costs === undefined || seconds === undefined || nodes === undefined) {
-    return [...lines, "time: nothing to compute, or nothing to learn its cost from"];
-  }
-  const each = (1000 * analysis.cost * costs.secondsPerCost) / Math.max(1, distinct - cached);
-  lines.push(
-    `cost: ${each.toFixed(1)} ms an item on one of ${costs.devices} devices (${costs.from}, ` +
-      `${count(costs.items)} items); ${timeOf(costs.startSeconds)} to start and end`,
-    `time on one node like this: ${timeOf(seconds.oneNode)}`,
-    ...(seconds.fleet === undefined ? [] : [`time on that fleet: ${timeOf(seconds.fleet)}`]),
+  lines.push(...stages.map(stageText));
+  return [...lines, ...timesText(analysis)];
+}
+
+function stageText({ kind, items, cost, costs, seconds = 0 }: AnalyzedStage): string {
+  const head = `${kind}: ${count(items)} to compute`;
+  if (costs === undefined) return head;
+  const each = (1000 * cost * costs.secondsPerCost) / Math.max(1, items);
+  return (
+    `${head}, ${each.toFixed(1)} ms each on one of ${costs.devices} devices ` +
+    `(${costs.from}, ${count(costs.items)} items); ${timeOf(seconds)} here, ` +
+    `of which ${timeOf(costs.startSeconds)} to start and end`
   );
-  for (const { nodes: number, seconds: time, efficiency } of seconds.byNodes) {
-    const share = `${(100 * efficiency).toFixed(0)} %`;
-    lines.push(`${String(number).padStart(6)} nodes: ${timeOf(time)}, ${share} of it at work`);
+}
+
+function timesText({ seconds, nodes, slurm }: Analysis): string[] {
+  if (seconds === undefined || nodes === undefined) {
+    return ["time: nothing to compute, or nothing to learn its cost from"];
   }
-  lines.push(
+  return [
+    `time on one node like this: ${timeOf(seconds.oneNode)}, ` +
+      `of which ${timeOf(seconds.launch)} for programs to start and end`,
+    ...(seconds.fleet === undefined ? [] : [`time on that fleet: ${timeOf(seconds.fleet)}`]),
+    ...seconds.byNodes.map(({ nodes: number, seconds: time, efficiency }) => {
+      const share = `${(100 * efficiency).toFixed(0)} %`;
+      return `${String(number).padStart(6)} nodes: ${timeOf(time)}, ${share} of it at work`;
+    }),
     `nodes worth asking for: ${nodes.nodes} (${timeOf(nodes.seconds)}); ` +
       `as a SLURM array: --array=${slurm?.array}`,
-  );
-  return lines;
+  ];
 }
+
+const count = (value: number) => value.toLocaleString("en-US");
+const size = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`;
 
 function timeOf(seconds: number): string {
   if (seconds < 120) return `${seconds.toFixed(1)} s`;

@@ -1,29 +1,30 @@
 /**
- * What is analyzed: sequences to embed, or poses to score.
+ * What is analyzed, as its run would see it: the interface, and sequences to embed or annotate.
  *
- * Owns: reading each as its run would, what is counted of it, and computing a sample by that run.
+ * Owns: reading sequences as their run would, what is counted of them, and computing a sample by
+ * that run. Poses are in analyze-poses.ts.
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ensureFolder } from "../base/files.ts";
-import { mmcifText } from "../formats/mmcif-writer.ts";
-import { decodePose } from "../kind/pose-item.ts";
-import { canonicalScoreJson, resolveScore } from "../kind/score.ts";
-import { ensureScorer } from "../model/pull.ts";
-import { DEFAULT_SCORER } from "../model/scorer.ts";
-import type { ChainChoice } from "../science/chains.ts";
-import { poseSequences } from "../science/prepare.ts";
+import {
+  ANNOTATE_ENGINE,
+  ANNOTATE_FINGERPRINT,
+  ANNOTATE_RULES,
+  type AnnotateInput,
+  canonicalAnnotate,
+  resolveAnnotate,
+} from "../kind/annotate.ts";
+import type { SequenceRules } from "../kind/sequence.ts";
 import type { NamedSpace } from "../store/cache.ts";
-import { spaceDigest } from "../store/content-key.ts";
+import { annotate } from "./annotate.ts";
 import { embed } from "./embed.ts";
 import { resolveTarget, type TargetOptions } from "./embed-target.ts";
 import type { Plan } from "./plan.ts";
-import { readPoses } from "./read-poses.ts";
 import { readSequences } from "./read-sequences.ts";
-import type { RegionSource } from "./region-source.ts";
-import { score } from "./score.ts";
+import type { JobOptions } from "./sequence-job.ts";
 import type { Session } from "./session.ts";
-import { itemsOf } from "./task-stream.ts";
+import type { TableFormat } from "./table-format.ts";
 
 export interface InputCounts {
   readonly files: number;
@@ -31,24 +32,53 @@ export interface InputCounts {
   readonly refused: number;
   /** What there is in numbers beyond that, by name. */
   readonly details: Readonly<Record<string, number>>;
+  /** Where not all files were read: how many were, and by what all numbers but `files` grew. */
+  readonly estimate?: {
+    readonly filesRead: number;
+    readonly seed: number;
+    readonly factor: number;
+  };
+  /** What reading all of it takes. */
+  readonly readSeconds: number;
+}
+
+export interface ReadContext {
+  readonly session: Session;
+  /** Scratch, and where reading leaves its names. */
+  readonly work: string;
+  readonly cacheFolder: string | null;
+  readonly signal: AbortSignal;
 }
 
 export interface SampleOptions {
   /** Scratch; the run's output folder is `out` in it. */
   readonly folder: string;
-  readonly signal?: AbortSignal;
+  readonly signal: AbortSignal;
 }
 
-export interface Subject {
+/** Items of one kind that a run computes. */
+export interface Stage {
   readonly space: NamedSpace;
-  /** Reads and deduplicates. */
-  read(plan: Plan, namesPath: string, signal: AbortSignal): Promise<InputCounts>;
-  /** Runs `items`, which the plan gave. Returns what reading them took. */
-  compute(
-    session: Session,
-    items: readonly Uint8Array[],
-    options: SampleOptions,
-  ): Promise<{ readonly readSeconds: number }>;
+  /** Makes ready what is made once a machine, so that it is no part of a run's time. */
+  prepare?(session: Session, onNotice: (text: string) => void): Promise<void>;
+  /** Runs `items`, which a plan gave, on the session's fleet. */
+  compute(session: Session, items: readonly Uint8Array[], options: SampleOptions): Promise<void>;
+}
+
+/** Items that a run needs the answers of before it computes its own. */
+export interface Question extends Stage {
+  readonly items: readonly { readonly data: Uint8Array; readonly cost: number }[];
+  /** How many times as many there are: over 1 where not all was read. */
+  readonly factor: number;
+}
+
+export interface Subject extends Stage {
+  /** Reading asks the fleet: it must be there before the clock runs. */
+  readonly readsWithFleet?: boolean;
+  /** Reads into `plan` and deduplicates. */
+  read(plan: Plan, context: ReadContext): Promise<InputCounts>;
+  /** What the run asks first, of what was read. */
+  questionsOf?(): readonly Question[];
 }
 
 export interface SubjectInputs {
@@ -56,42 +86,85 @@ export interface SubjectInputs {
   readonly isRecursive: boolean;
 }
 
+interface SequenceTarget extends Stage {
+  readonly rules: SequenceRules;
+  readonly purpose: string;
+  costOf(length: number): number;
+}
+
 /** Sequences that would be embedded. */
-export async function sequencesSubject(
+export async function embeddingSubject(
   from: SubjectInputs,
-  options: TargetOptions,
+  options: TargetOptions & { readonly format?: TableFormat },
 ): Promise<Subject> {
-  const target = await resolveTarget(options);
+  const { space, rules, costOf } = await resolveTarget(options);
+  return sequencesSubject(from, {
+    ...{ space, rules, costOf, purpose: "embedded" },
+    compute: (session, items, sample) => embedSample(session, items, { ...options, ...sample }),
+  });
+}
+
+/** Sequences that would be annotated. */
+export function annotationSubject(from: SubjectInputs, input: AnnotateInput = {}): Subject {
+  const stage = annotationStage(input);
+  const target = { rules: ANNOTATE_RULES, purpose: "annotated" };
+  return sequencesSubject(from, { ...stage, ...target, costOf: (length) => length });
+}
+
+export function annotationStage(input: AnnotateInput = {}): Stage {
   return {
-    space: target.space,
-    async read(plan, namesPath, signal) {
-      const read = await readSequences(plan, {
+    space: {
+      kind: "annotate",
+      fingerprint: ANNOTATE_FINGERPRINT,
+      parameters: canonicalAnnotate(resolveAnnotate(input)),
+      model: ANNOTATE_ENGINE,
+    },
+    prepare: (session, onNotice) => session.prepareEngine(ANNOTATE_ENGINE, onNotice),
+    async compute(session, items, options) {
+      await annotate(session, { parameters: input, ...(await sampleJob(items, options)) });
+    },
+  };
+}
+
+export async function embedSample(
+  session: Session,
+  items: readonly Uint8Array[],
+  options: SampleOptions & TargetOptions & { readonly format?: TableFormat },
+): Promise<void> {
+  const { folder, signal, ...target } = options;
+  await embed(session, { ...target, ...(await sampleJob(items, { folder, signal })) });
+}
+
+/** A job on these sequences alone, of which nothing is kept. */
+async function sampleJob(
+  items: readonly Uint8Array[],
+  { folder, signal }: SampleOptions,
+): Promise<JobOptions> {
+  await ensureFolder(folder);
+  const fasta = join(folder, "sample.fasta");
+  const text = items.map((item, i) => `>s${i}\n${Buffer.from(item).toString("latin1")}\n`);
+  await writeFile(fasta, text.join(""));
+  return { inputs: [fasta], outputFolder: join(folder, "out"), cacheFolder: null, signal };
+}
+
+function sequencesSubject(from: SubjectInputs, target: SequenceTarget): Subject {
+  return {
+    ...target,
+    async read(plan, { work, signal }) {
+      const startedAt = performance.now();
+      const { files, records, refused } = await readSequences(plan, {
         ...from,
         rules: target.rules,
-        purpose: "embedded",
+        purpose: target.purpose,
         costOf: target.costOf,
         onInvalid: "skip",
-        namesPath,
+        namesPath: join(work, "names.tsv"),
         signal,
         onRead: () => {},
       });
       plan.deduplicate();
-      const { files, records, refused } = read;
-      return { files, records, refused, details: countLengths(plan, target.costOf) };
-    },
-    async compute(session, items, { folder, signal }) {
-      await ensureFolder(folder);
-      const fasta = join(folder, "sample.fasta");
-      const text = items.map((item, i) => `>s${i}\n${Buffer.from(item).toString("latin1")}\n`);
-      await writeFile(fasta, text.join(""));
-      await embed(session, {
-        ...options,
-        inputs: [fasta],
-        outputFolder: join(folder, "out"),
-        cacheFolder: null,
-        ...(signal && { signal }),
-      });
-      return { readSeconds: 0 };
+      const readSeconds = (performance.now() - startedAt) / 1000;
+      return { files, records, refused, readSeconds, details: countLengths(plan, target.costOf) };
     },
   };
 }
@@ -107,96 +180,4 @@ function countLengths(plan: Plan, costOf: (length: number) => number): Record<st
     }
   }
   return all;
-}
-
-export interface PoseOptions {
-  readonly chains: ChainChoice;
-  readonly regions: RegionSource;
-  readonly isOffline: boolean;
-}
-
-/** Poses that would be scored without a language model's embedding. */
-export async function posesSubject(from: SubjectInputs, options: PoseOptions): Promise<Subject> {
-  const { chains, regions, isOffline } = options;
-  const { fingerprint, name } = await ensureScorer(DEFAULT_SCORER, { offline: isOffline });
-  const parameters = resolveScore({}, { embedding: "none", regions: regions.name });
-  const canonical = canonicalScoreJson(parameters);
-  const space = { kind: "score", fingerprint, parameters: canonical, model: name };
-  return {
-    space,
-    async read(plan, namesPath, signal) {
-      const read = await readPoses(plan, {
-        ...from,
-        chains,
-        check: "off",
-        cures: false,
-        namesPath,
-        stores: [],
-        space: spaceDigest(space),
-        signal,
-        onRead: () => {},
-      });
-      plan.deduplicate();
-      const { files, records, refused } = read;
-      return { files, records, refused, details: countPoses(plan) };
-    },
-    async compute(session, items, { folder, signal }) {
-      const poses = join(folder, "poses");
-      await ensureFolder(poses);
-      for (const [i, item] of items.entries()) {
-        const text = mmcifText(decodePose(item).structure);
-        await writeFile(join(poses, `${i}.cif`), text, "latin1");
-      }
-      const [begunAt, readAt] = [performance.now(), { last: performance.now() }];
-      await score(session, {
-        inputs: [poses],
-        outputFolder: join(folder, "out"),
-        chains,
-        regions,
-        isOffline,
-        embedding: "none",
-        cacheFolder: null,
-        partialEveryMs: 0,
-        observer: {
-          onRead: () => {
-            readAt.last = performance.now();
-          },
-        },
-        ...(signal && { signal }),
-      });
-      return { readSeconds: (readAt.last - begunAt) / 1000 };
-    },
-  };
-}
-
-function countPoses(plan: Plan): Record<string, number> {
-  const chains = { heavy: new Set<string>(), light: new Set<string>(), antigen: new Set<string>() };
-  const [antibodies, all] = [new Set<string>(), new Set<string>()];
-  let atoms = 0;
-  let most = 0;
-  for (const submission of plan.remaining()) {
-    for (const item of itemsOf(submission)) {
-      const { structure, choice } = decodePose(item);
-      const { heavy, light, antigen, antibody } = poseSequences(structure, choice, "original");
-      chains.heavy.add(heavy);
-      if (light !== "") chains.light.add(light);
-      chains.antigen.add(antigen);
-      antibodies.add(antibody);
-      for (const sequence of [antibody, antigen]) all.add(sequence);
-      atoms += structure.atomCount;
-      most = Math.max(most, structure.atomCount);
-    }
-  }
-  let tokens = 0;
-  // Two special symbols each, as language models want.
-  for (const sequence of all) tokens += sequence.length + 2;
-  return {
-    distinct_heavy: chains.heavy.size,
-    distinct_light: chains.light.size,
-    distinct_antibodies: antibodies.size,
-    distinct_antigens: chains.antigen.size,
-    tokens_to_embed: tokens,
-    atoms,
-    largest_atoms: most,
-  };
 }

@@ -2,43 +2,62 @@
  * What a run over some inputs would take: counts, memory and time, without running it.
  *
  * Owns: the order: read as the run would, ask the cache, learn costs from a sample of what is left
- * (or from a past run), predict. Invariant: what is counted is what the run would count, by the same
- * code; nothing is kept, neither results nor scratch. Costs differ from machine to machine: a sample
- * speaks for this one, a past run for the fleet it ran on.
+ * (or from a past run, or from what was learned here before), predict. A run is stages one after the
+ * other: what it asks about sequences, then its own items. Invariant: what is counted is what the
+ * run would count, by the same code; of results and scratch nothing is kept. Costs differ from
+ * machine to machine: a sample speaks for this one, a past run for the fleet it ran on.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RaysidueError } from "../base/errors.ts";
+import { ensureFolder } from "../base/files.ts";
 import { defaultCacheFolder } from "../store/cache-folder.ts";
-import { spaceDigest } from "../store/content-key.ts";
-import type { InputCounts, Subject } from "./analyze-subject.ts";
-import { isSampled, learnFrom, peakBytesBelow } from "./calibration.ts";
-import { type CacheSpace, openKnown } from "./compute-plan.ts";
+import { itemDigest, spaceDigest } from "../store/content-key.ts";
+import type { InputCounts, Question, Stage, Subject } from "./analyze-subject.ts";
+import { learnFrom } from "./calibration.ts";
+import { openKnown } from "./compute-plan.ts";
+import { CostTeacher, type Learned, leftOf } from "./cost-teacher.ts";
 import {
   type FleetDevice,
   type LearnedCosts,
   type NodesTime,
   nodesWorth,
+  type PlannedRun,
   type PlannedWork,
   secondsOn,
   timesByNodes,
 } from "./fleet-time.ts";
 import { Plan } from "./plan.ts";
 import type { Session } from "./session.ts";
-import { itemsOf } from "./task-stream.ts";
 
 export interface AnalyzeOptions {
   readonly subject: Subject;
-  /** Output folder of a past run that teaches costs; absent: a sample is computed. */
+  /** Output folder of a past run that teaches the costs of the last stage. */
   readonly past?: string;
-  /** Items of the sample; 0: no time is predicted. */
+  /** Items of a sample; 0: no time is predicted. Absent: what is remembered, or 32. */
   readonly sample?: number;
   /** A fleet to predict for, beside nodes like this one. */
   readonly fleet?: readonly FleetDevice[];
+  /** How the node's engines were asked for: costs are remembered by it. */
+  readonly settings?: readonly (number | undefined)[];
+  /** What a program like this takes before it calls: it counts for the run, too. */
+  readonly launchSeconds?: number;
   readonly cacheFolder?: string | null;
   readonly signal?: AbortSignal;
   readonly onNotice?: (text: string) => void;
+}
+
+export interface AnalyzedStage {
+  readonly kind: string;
+  /** Distinct items without a result. */
+  readonly items: number;
+  /** Of these, in what the scheduler weighs: tokens, or an eighth of an atom. */
+  readonly cost: number;
+  readonly largest: number;
+  readonly costs?: LearnedCosts & { readonly from: string; readonly items: number };
+  /** On one node like the one where costs were learned. */
+  readonly seconds?: number;
 }
 
 export interface Analysis {
@@ -46,17 +65,16 @@ export interface Analysis {
   readonly inputs: InputCounts;
   readonly distinct: number;
   readonly cached: number;
-  /** What is left, in what the scheduler weighs: tokens, or an eighth of an atom. */
-  readonly cost: number;
-  readonly largest: number;
-  readonly readSeconds: number;
   /** Bytes of scratch beside the output while it runs. */
   readonly scratchBytes: number;
-  readonly costs?: LearnedCosts & { readonly from: string; readonly items: number };
+  /** In the order of the run; the last is what it is about. */
+  readonly stages: readonly AnalyzedStage[];
   readonly memory?: { readonly driverBytes: number; readonly nodeBytes: number };
   readonly seconds?: {
     /** On one node like the one where costs were learned. */
     readonly oneNode: number;
+    /** Of it, program and fleet starting and ending. */
+    readonly launch: number;
     readonly fleet?: number;
     readonly byNodes: readonly NodesTime[];
   };
@@ -65,144 +83,181 @@ export interface Analysis {
   readonly slurm?: { readonly array: string; readonly tasks: number };
 }
 
-/** Of items: enough for a third of warm-up, and a minute at most for usual ones. */
-const SAMPLE_ITEMS = 32;
-const LARGEST_KEPT = 64;
-
-/** Analyzes. Throws RaysidueError as the run would. */
+/**
+ * Analyzes, and closes the session: how long its fleet takes to end is part of a run. Throws
+ * RaysidueError as the run would.
+ */
 export async function analyze(session: Session, options: AnalyzeOptions): Promise<Analysis> {
   const work = await mkdtemp(join(tmpdir(), "raysidue-analyze-"));
+  const analyst = new Analyst(session, options, work);
   try {
-    return await new Analyst(session, options, work).run();
+    return await analyst.run();
   } finally {
+    analyst.close();
     await rm(work, { recursive: true, force: true });
   }
 }
 
-interface Learned {
-  readonly costs: LearnedCosts & { readonly items: number };
-  /** 0 where it is not known. */
-  readonly driverBytes: number;
-  readonly nodeBytes: number;
+/** A stage with what is to be computed in it. */
+interface OpenStage {
+  readonly stage: Stage;
+  readonly plan: Plan;
+  /** How many times as many there are as were read. */
+  readonly factor: number;
+  readonly items: number;
+  readonly work: PlannedWork;
 }
 
 class Analyst {
   readonly #session: Session;
   readonly #options: AnalyzeOptions;
   readonly #work: string;
+  readonly #cacheRoot: string | null;
+  readonly #signal: AbortSignal;
+  readonly #plans: Plan[] = [];
+  readonly #teacher: CostTeacher;
 
   constructor(session: Session, options: AnalyzeOptions, work: string) {
     this.#session = session;
     this.#options = options;
     this.#work = work;
+    const { cacheFolder, signal, sample, settings = [], onNotice } = options;
+    this.#cacheRoot = cacheFolder === undefined ? defaultCacheFolder() : cacheFolder;
+    this.#signal = signal ?? new AbortController().signal;
+    this.#teacher = new CostTeacher(session, {
+      ...{ sample, settings, work, signal: this.#signal },
+      onNotice: (text) => onNotice?.(text),
+    });
   }
 
   async run(): Promise<Analysis> {
-    const { subject, past, cacheFolder, signal } = this.#options;
+    const { subject, past, onNotice } = this.#options;
     // A wrong folder is told before everything is read.
     const recalled = past === undefined ? undefined : await this.#recall(past);
-    const startedAt = performance.now();
-    using plan = new Plan(this.#work, spaceDigest(subject.space));
-    const cache = {
-      root: cacheFolder === undefined ? defaultCacheFolder() : cacheFolder,
-      space: subject.space,
+    await subject.prepare?.(this.#session, (text) => onNotice?.(text));
+    const plan = await this.#openPlan(subject);
+    if (subject.readsWithFleet) await this.#teacher.startFleet();
+    const inputs = await subject.read(plan, {
+      session: this.#session,
+      work: this.#work,
+      cacheFolder: this.#cacheRoot,
+      signal: this.#signal,
+    });
+    const { factor } = inputs.estimate ?? { factor: 1 };
+    const own = await this.#locate(subject, plan, { factor, rows: inputs.records });
+    const { items: distinct, located, residues } = plan.distinct.counts();
+    const asked = own.items === 0 ? [] : (subject.questionsOf?.() ?? []);
+    const stages: OpenStage[] = [];
+    for (const question of asked) stages.push(await this.#openQuestion(question));
+    const left = [...stages, own].filter(({ items }) => items > 0);
+    const predicted = await this.#predict(left, inputs.readSeconds, recalled);
+    const count = (value: number) => Math.round(factor * value);
+    return {
+      kind: subject.space.kind,
+      inputs,
+      distinct: count(distinct),
+      cached: count(located),
+      scratchBytes: count(residues),
+      ...predicted,
     };
-    const stop = signal ?? new AbortController().signal;
-    const inputs = await subject.read(plan, join(this.#work, "names.tsv"), stop);
-    const readSeconds = (performance.now() - startedAt) / 1000;
-    const cached = await this.#locate(plan, cache);
-    const { items: distinct, residues: scratchBytes } = plan.distinct.counts();
-    const { cost, largest } = leftOf(plan);
-    const counted = { kind: subject.space.kind, inputs, distinct, cached, cost };
-    const analysis = { ...counted, largest: largest[0] ?? 0, readSeconds, scratchBytes };
-    const left = { cost, largest, serialSeconds: readSeconds };
-    const learn = () => recalled ?? this.#calibrate(plan, distinct - cached);
-    return { ...analysis, ...(distinct > cached && (await this.#predict(left, learn))) };
   }
 
-  async #locate(plan: Plan, cache: CacheSpace): Promise<number> {
+  close(): void {
+    for (const plan of this.#plans) plan[Symbol.dispose]();
+  }
+
+  async #openPlan({ space }: Stage): Promise<Plan> {
+    const folder = join(this.#work, `plan-${this.#plans.length}`);
+    await ensureFolder(folder);
+    const plan = new Plan(folder, spaceDigest(space));
+    this.#plans.push(plan);
+    return plan;
+  }
+
+  async #openQuestion(question: Question): Promise<OpenStage> {
+    const plan = await this.#openPlan(question);
+    for (const { data, cost } of question.items) {
+      plan.addItem({ digest: itemDigest(data), data, length: data.length, cost });
+    }
+    plan.deduplicate();
+    return this.#locate(question, plan, { factor: question.factor, rows: 0 });
+  }
+
+  async #locate(
+    stage: Stage,
+    plan: Plan,
+    { factor, rows }: { readonly factor: number; readonly rows: number },
+  ): Promise<OpenStage> {
+    const cache = { root: this.#cacheRoot, space: stage.space };
     const stores = await openKnown(join(this.#work, "none"), cache);
     try {
       for (const [number, store] of stores.entries()) await plan.locate(store, number);
     } finally {
       for (const store of stores) await store.close();
     }
-    return plan.distinct.counts().located;
+    const { items, located } = plan.distinct.counts();
+    const { cost, largest } = leftOf(plan);
+    const work = { cost: Math.round(factor * cost), largest, rows };
+    return { stage, plan, factor, items: items - located, work };
   }
 
   async #predict(
-    left: PlannedWork,
-    learn: () => Learned | Promise<Learned | undefined>,
-  ): Promise<Partial<Analysis>> {
-    const { past, fleet } = this.#options;
-    const learned = await learn();
-    if (learned === undefined) return {};
-    const { costs } = learned;
-    const nodes = nodesWorth(left, costs);
-    const { driverBytes, nodeBytes } = learned;
+    stages: readonly OpenStage[],
+    readSeconds: number,
+    recalled: Learned | undefined,
+  ): Promise<Pick<Analysis, "stages"> & Partial<Analysis>> {
+    const { sample, fleet, launchSeconds = 0 } = this.#options;
+    const shown = stages.map(({ stage, items, factor, work }) => ({
+      kind: stage.space.kind,
+      items: Math.round(factor * items),
+      cost: work.cost,
+      largest: work.largest[0] ?? 0,
+    }));
+    if (stages.length === 0 || (sample === 0 && recalled === undefined)) return { stages: shown };
+    const learned: Learned[] = [];
+    for (const [i, each] of stages.entries()) {
+      const isLast = i === stages.length - 1;
+      const { stage, plan } = each;
+      learned.push((isLast ? recalled : undefined) ?? (await this.#teacher.learn(stage, plan)));
+    }
+    const launch = launchSeconds + (await this.#teacher.fleetSeconds());
+    const planned = stages.map(({ work }, i) => ({ work, costs: learned[i]! }));
+    const run: PlannedRun = { serialSeconds: launch + readSeconds, stages: planned };
+    const nodes = nodesWorth(run);
+    const times = timesByNodes(run);
+    const largestOf = (which: "driverBytes" | "nodeBytes") =>
+      Math.max(...learned.map((each) => each[which]));
     return {
-      costs: { ...costs, from: past ?? "a sample on this machine" },
-      ...(nodeBytes > 0 && { memory: { driverBytes, nodeBytes } }),
+      stages: shown.map((each, i) => ({
+        ...each,
+        costs: costsOf(learned[i]!),
+        seconds: timesByNodes({ serialSeconds: 0, stages: [planned[i]!] })[0]!.seconds,
+      })),
+      ...(largestOf("nodeBytes") > 0 && {
+        memory: { driverBytes: largestOf("driverBytes"), nodeBytes: largestOf("nodeBytes") },
+      }),
       seconds: {
-        oneNode: timesByNodes(left, costs)[0]!.seconds,
-        ...(fleet && { fleet: secondsOn(fleet, left, costs) }),
-        byNodes: timesByNodes(left, costs).filter((each) => each.nodes < 2 * nodes.nodes + 2),
+        oneNode: times[0]!.seconds,
+        launch,
+        ...(fleet && { fleet: secondsOn(fleet, run) }),
+        byNodes: times.filter((each) => each.nodes < 2 * nodes.nodes + 2),
       },
       nodes,
       slurm: { array: `0-${nodes.nodes - 1}`, tasks: nodes.nodes },
     };
   }
 
-  /** Computes a sample of what is left, as a run of its own. */
-  async #calibrate(plan: Plan, items: number): Promise<Learned | undefined> {
-    const { subject, sample = SAMPLE_ITEMS, signal, onNotice } = this.#options;
-    if (sample === 0) return undefined;
-    const sampled: Buffer[] = [];
-    let index = 0;
-    for (const submission of plan.remaining()) {
-      for (const item of itemsOf(submission)) {
-        if (isSampled(index++, items, sample)) sampled.push(Buffer.from(item));
-      }
-    }
-    onNotice?.(`computing ${sampled.length} of ${items}, to learn what they cost`);
-    const folder = join(this.#work, "sample");
-    const startedAt = performance.now();
-    const { readSeconds } = await subject.compute(this.#session, sampled, {
-      folder,
-      ...(signal && { signal }),
-    });
-    const seconds = (performance.now() - startedAt) / 1000;
-    const peaks = peakBytesBelow(process.pid);
-    const { items: computed, ...costs } = await learnFrom(join(folder, "out"), readSeconds);
-    if (computed < sampled.length / 2) {
-      throw new RaysidueError("bad-input", "most of the sample failed; run it for the reasons");
-    }
-    onNotice?.(`learned from ${computed} in ${seconds.toFixed(1)} s`);
-    const nodeBytes = peaks.below.reduce((sum, bytes) => sum + bytes, 0);
-    return { costs: { ...costs, items: computed }, driverBytes: peaks.own, nodeBytes };
-  }
-
   async #recall(past: string): Promise<Learned> {
-    const { subject } = this.#options;
+    const { space } = this.#options.subject;
     const { kind, fingerprint, ...costs } = await learnFrom(past);
-    if (kind !== subject.space.kind || fingerprint !== subject.space.fingerprint) {
+    if (kind !== space.kind || fingerprint !== space.fingerprint) {
       const text = `${past}: a run of ${kind} with another model; name one with the same`;
       throw new RaysidueError("usage", text);
     }
-    return { costs, driverBytes: 0, nodeBytes: 0 };
+    return { ...costs, driverBytes: 0, nodeBytes: 0, learnedAt: 0, from: past };
   }
 }
 
-/** Cost of what has no result, and the largest of it. */
-function leftOf(plan: Plan): { cost: number; largest: number[] } {
-  let cost = 0;
-  const largest: number[] = [];
-  for (const { costs } of plan.remaining()) {
-    for (const each of costs) {
-      cost += each;
-      // Largest first, within a twelfth: near enough for the first few.
-      if (largest.length < LARGEST_KEPT) largest.push(each);
-    }
-  }
-  return { cost, largest: largest.sort((a, b) => b - a) };
+function costsOf({ driverBytes: _, nodeBytes: __, learnedAt: ___, ...costs }: Learned) {
+  return costs;
 }

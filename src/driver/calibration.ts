@@ -1,5 +1,5 @@
 /**
- * What work costs here: from a short run on a sample of it, or from the folder of a past run.
+ * What work costs here: from short runs on samples of it, or from the folder of a past run.
  *
  * Owns: what is read out of run.json and trace.tsv, and the memory of a fleet's processes. The
  * sample is every n-th item in order of cost: so its mean cost and the mean of its squares are the
@@ -17,23 +17,46 @@ import { TRACE_COLUMNS } from "./job-report.ts";
 const REPORT = z.object({
   kind: z.string(),
   model: z.object({ fingerprint: z.string() }).optional(),
-  seconds: z.object({ total: z.number() }),
+  engine: z.object({ fingerprint: z.string() }).optional(),
+  counts: z.object({ rows: z.number() }),
+  seconds: z.object({
+    total: z.number(),
+    // Runs of earlier versions do not tell them.
+    read: z.number().default(0),
+    write: z.number().default(0),
+  }),
 });
 
 export interface PastRun extends LearnedCosts {
   readonly kind: string;
-  /** Of the model; "" where the kind has none. */
+  /** Of the model or the engine; "" where the kind has none. */
   readonly fingerprint: string;
   /** Items that were computed. */
   readonly items: number;
-  readonly cost: number;
 }
 
 /**
- * What a finished run teaches. Throws "bad-input" where `folder` has none that computed something.
- * `readSeconds`: what reading its inputs took, which is no part of starting.
+ * What finished runs of one kind teach. The first brought the engines up; those behind it, if any,
+ * found them. Throws "bad-input" where a folder has none that computed something.
  */
-export async function learnFrom(folder: string, readSeconds = 0): Promise<PastRun> {
+export async function learnFrom(first: string, ...behind: readonly string[]): Promise<PastRun> {
+  const runs: Run[] = [];
+  for (const folder of [first, ...behind]) runs.push(await readRun(folder));
+  const { kind, fingerprint } = runs[0]!;
+  return { kind, fingerprint, ...learn(runs) };
+}
+
+interface Run {
+  readonly kind: string;
+  readonly fingerprint: string;
+  readonly seconds: z.infer<typeof REPORT>["seconds"];
+  readonly rows: number;
+  readonly items: number;
+  /** In order of their end. */
+  readonly leases: readonly Lease[];
+}
+
+async function readRun(folder: string): Promise<Run> {
   const unfit = (why: string) =>
     new RaysidueError("bad-input", `${folder}: ${why}; name the output folder of a finished run`);
   const text = await readFile(join(folder, "run.json"), "utf8").catch(() => {
@@ -41,17 +64,15 @@ export async function learnFrom(folder: string, readSeconds = 0): Promise<PastRu
   });
   const report = REPORT.safeParse(JSON.parse(text));
   if (!report.success) throw unfit("its run.json is of another version");
-  const byDevice = new Map<string, Lease[]>();
+  const leases: Lease[] = [];
   let items = 0;
   try {
     for await (const rows of readTsv(join(folder, "trace.tsv"), TRACE_COLUMNS)) {
       for (const [, worker, device, tasks, tokens, , from, to, seconds, outcome] of rows) {
         if (outcome !== "committed") continue;
-        const name = `${worker} ${device}`;
-        const leases = byDevice.get(name) ?? [];
-        byDevice.set(name, leases);
         items += Number(tasks);
         leases.push({
+          device: `${worker} ${device}`,
           cost: Number(tokens),
           from: Number(from),
           to: Number(to),
@@ -63,12 +84,14 @@ export async function learnFrom(folder: string, readSeconds = 0): Promise<PastRu
     throw unfit(thrown instanceof Error ? thrown.message : "its trace.tsv is unreadable");
   }
   if (items === 0) throw unfit("nothing was computed");
-  const { kind, model, seconds } = report.data;
-  const learned = learn([...byDevice.values()], Math.max(0, seconds.total - readSeconds));
-  return { kind, fingerprint: model?.fingerprint ?? "", items, ...learned };
+  const { kind, model, engine, counts, seconds } = report.data;
+  const fingerprint = (model ?? engine)?.fingerprint ?? "";
+  leases.sort((a, b) => a.to - b.to);
+  return { kind, fingerprint, seconds, rows: counts.rows, items, leases };
 }
 
 interface Lease {
+  readonly device: string;
   readonly cost: number;
   /** Seconds since the run opened. */
   readonly from: number;
@@ -78,32 +101,42 @@ interface Lease {
 
 /** Of each device's work: engines are slower until their code is compiled and their memory grown. */
 const WARM_UP_SHARE = 1 / 3;
+/** Rows that are written in less are not told from what writing costs without any. */
+const WRITTEN_ROWS_MIN = 200;
 
-function learn(devices: readonly Lease[][], seconds: number): LearnedCosts & { cost: number } {
-  const sum = (leases: readonly Lease[], of: "cost" | "busy") =>
-    leases.reduce((total, lease) => total + lease[of], 0);
-  const all = devices.flat();
-  const warm = devices.flatMap((leases) => {
-    const cold = WARM_UP_SHARE * sum(leases, "cost");
-    let done = 0;
-    return leases
-      .toSorted((a, b) => a.to - b.to)
-      .filter(({ cost }) => {
-        done += cost;
-        return done > cold;
-      });
-  });
-  const cost = sum(all, "cost");
-  const secondsPerCost = sum(warm, "busy") / sum(warm, "cost");
-  const first = all.reduce((least, { from }) => Math.min(least, from), Number.POSITIVE_INFINITY);
-  const last = all.reduce((most, { to }) => Math.max(most, to), 0);
-  const warmUp = (sum(all, "busy") - secondsPerCost * cost) / devices.length;
+function learn(runs: readonly Run[]): LearnedCosts & { items: number } {
+  const all = runs.flatMap(({ leases }) => leases);
+  const names = [...new Set(all.map(({ device }) => device))];
+  const devices = names.length;
+  const warm = names.flatMap((name) => withoutWarmUp(all.filter(({ device }) => device === name)));
+  const secondsPerCost = sumOf(warm, "busy") / sumOf(warm, "cost");
+  const warmUp = (sumOf(all, "busy") - secondsPerCost * sumOf(all, "cost")) / devices;
+  const [{ seconds, leases, rows }, last] = [runs[0]!, runs.at(-1)!];
+  const [from, to] = [Math.min(...leases.map((lease) => lease.from)), leases.at(-1)!.to];
+  const moreRows = runs.length === 1 ? rows : last.rows - rows;
+  const moreSeconds = runs.length === 1 ? seconds.write : last.seconds.write - seconds.write;
+  const writeSecondsPerRow = moreRows < WRITTEN_ROWS_MIN ? 0 : Math.max(0, moreSeconds / moreRows);
+  const alone = seconds.total - seconds.read - (to - from) - writeSecondsPerRow * rows;
   return {
-    cost,
-    devices: devices.length,
+    items: runs.reduce((sum, { items }) => sum + items, 0),
+    devices,
     secondsPerCost,
-    startSeconds: Math.max(0, seconds - (last - first) + warmUp),
+    writeSecondsPerRow,
+    startSeconds: Math.max(0, alone + warmUp),
   };
+}
+
+function withoutWarmUp(leases: readonly Lease[]): Lease[] {
+  const cold = WARM_UP_SHARE * sumOf(leases, "cost");
+  let done = 0;
+  return leases.filter(({ cost }) => {
+    done += cost;
+    return done > cold;
+  });
+}
+
+function sumOf(leases: readonly Lease[], of: "cost" | "busy"): number {
+  return leases.reduce((total, lease) => total + lease[of], 0);
 }
 
 /** Takes every n-th of items that come in order of cost, `wanted` of `count` at most. */

@@ -13,7 +13,13 @@ import { canonicalSequence } from "../kind/sequence.ts";
 import { ensureModel } from "../model/pull.ts";
 import { type EmbedTarget, resolveTarget, type TargetOptions } from "./embed-target.ts";
 import { identityOf } from "./output-folder.ts";
-import { NO_SCALARS, noScalars, SCALARS_MATTER, type ScalarSource } from "./scalar-source.ts";
+import {
+  NO_SCALARS,
+  noScalars,
+  SCALARS_MATTER,
+  type ScalarSource,
+  type ScalarTarget,
+} from "./scalar-source.ts";
 import { type AskingJob, askOfSequences, type SequenceAnswers } from "./sequence-answers.ts";
 
 /** What the scoring network was trained with. */
@@ -40,7 +46,7 @@ export async function openScalars(options: ScalarModelOptions): Promise<ScalarSo
     return noScalars(`the output folder was begun without ${ORIGINAL_EMBEDDING}`);
   }
   try {
-    return new EmbeddedScalars(await targetOf({ ...options, model: model ?? ORIGINAL_EMBEDDING }));
+    return await embeddedBy({ ...options, model: model ?? ORIGINAL_EMBEDDING });
   } catch (thrown) {
     const mayDoWithout = model === undefined && (earlier ?? NO_SCALARS) === NO_SCALARS;
     if (!mayDoWithout || !isAway(thrown)) throw thrown;
@@ -62,7 +68,7 @@ function isAway(thrown: unknown): boolean {
   return ["unavailable", "try-again", "usage"].includes(thrown.code);
 }
 
-async function targetOf(options: ScalarModelOptions & { model: string }): Promise<EmbedTarget> {
+async function embeddedBy(options: ScalarModelOptions & { model: string }): Promise<ScalarSource> {
   const { isOffline, onModel, signal } = options;
   const located = await ensureModel(options.model, {
     offline: isOffline === true,
@@ -74,11 +80,9 @@ async function targetOf(options: ScalarModelOptions & { model: string }): Promis
   const long = isLimitHard
     ? ({ onLong: "window" } as const)
     : ({ onLong: "truncate", maxLength: RESIDUES_MAX } as const);
-  return resolveTarget({
-    model: options.model,
-    isOffline: true,
-    parameters: { pools: [], scalar: true, ...long },
-  });
+  const input = { pools: [], scalar: true, ...long };
+  const target = await resolveTarget({ model: options.model, isOffline: true, parameters: input });
+  return new EmbeddedScalars(target, { model: options.model, input });
 }
 
 class EmbeddedScalars implements ScalarSource {
@@ -86,11 +90,21 @@ class EmbeddedScalars implements ScalarSource {
   readonly facts: ScalarSource["facts"];
   readonly caveat?: { readonly text: string; readonly note: string };
   readonly models: NonNullable<ScalarSource["models"]>;
+  readonly target: ScalarTarget;
   readonly #target: EmbedTarget;
 
-  constructor(target: EmbedTarget) {
+  constructor(target: EmbedTarget, asked: Pick<ScalarTarget, "model" | "input">) {
     const { name, fingerprint } = target.model;
+    const { space, rules, costOf } = target;
     this.#target = target;
+    this.target = {
+      ...asked,
+      space,
+      itemOf: (sequence) => {
+        const { residues: data } = canonicalSequence(Buffer.from(sequence), rules);
+        return { data, cost: costOf(data.length) };
+      },
+    };
     this.models = [target.model];
     this.name = `${fingerprint} ${target.space.parameters}`;
     this.facts = { model: name, fingerprint };
@@ -103,15 +117,12 @@ class EmbeddedScalars implements ScalarSource {
     sequences: ReadonlySet<string>,
     job: AskingJob,
   ): Promise<SequenceAnswers<Float32Array>> {
-    const { model, space, request, rules, layout, costOf, gflopOf } = this.#target;
+    const { model, space, request, layout, gflopOf } = this.#target;
     const question = {
       name: "embed",
       space,
       request,
-      itemOf: (sequence: string) => {
-        const { residues: data } = canonicalSequence(Buffer.from(sequence), rules);
-        return { data, cost: costOf(data.length) };
-      },
+      itemOf: this.target.itemOf,
       gflopOf,
       // Weights travel to a cluster only where a sequence is not known.
       prepare: async () => job.session.provide(model),

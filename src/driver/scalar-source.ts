@@ -9,6 +9,8 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { fromSystemError, RaysidueError } from "../base/errors.ts";
 import { readTsv } from "../formats/tsv.ts";
+import type { EmbedInput } from "../kind/embed.ts";
+import type { NamedSpace } from "../store/cache.ts";
 import type { ProvidedModel } from "./model-archive.ts";
 import type { AskingJob, SequenceAnswers } from "./sequence-answers.ts";
 
@@ -19,10 +21,21 @@ export interface ScalarSource {
   readonly facts: Readonly<Record<string, unknown>>;
   /** What a user of the scores must hear, and a word of it for each pose; absent for nothing. */
   readonly caveat?: { readonly text: string; readonly note: string };
+  /** What embeds, where a model does. */
+  readonly target?: ScalarTarget;
   /** What `scalarsOf` may need; for fleets that start before that is known. */
   readonly models?: readonly ProvidedModel[];
   /** `[residues] float32` by sequence. Fewer than residues: the others count as 0. */
   scalarsOf(sequences: ReadonlySet<string>, job: AskingJob): Promise<SequenceAnswers<Float32Array>>;
+}
+
+export interface ScalarTarget {
+  /** A name as for `embed`. */
+  readonly model: string;
+  readonly input: EmbedInput;
+  readonly space: NamedSpace;
+  /** The bytes that are embedded of a sequence, and what the scheduler weighs of them. */
+  itemOf(sequence: string): { readonly data: Uint8Array; readonly cost: number };
 }
 
 export const NO_SCALARS = "none";

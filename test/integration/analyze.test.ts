@@ -26,7 +26,11 @@ interface Analysis {
   readonly distinct: number;
   readonly cached: number;
   readonly seconds?: { readonly oneNode: number; readonly fleet?: number };
-  readonly costs?: { readonly items: number; readonly secondsPerCost: number };
+  readonly stages: readonly {
+    readonly kind: string;
+    readonly items: number;
+    readonly costs?: { readonly items: number; readonly from: string };
+  }[];
   readonly nodes?: { readonly nodes: number };
 }
 
@@ -38,26 +42,33 @@ test("counts, costs and times of sequences", async () => {
     const { stdout } = await sandbox.expect(0, args);
     return JSON.parse(stdout) as Analysis;
   };
-  const sampled = await analyze("--devices", "8");
+  const sampled = await analyze("--devices", "8", "--sample", "32");
   assert.equal(sampled.inputs.records, 400);
   assert.equal(sampled.distinct, 361);
   assert.equal(sampled.cached, 0);
-  assert.equal(sampled.costs!.items, 32);
+  assert.deepEqual([sampled.stages.length, sampled.stages[0]!.items], [1, 361]);
+  // A first few bring the engines up.
+  assert.equal(sampled.stages[0]!.costs!.items, 4 + 32);
   assert.ok(sampled.seconds!.oneNode > 0 && sampled.seconds!.fleet! > 0);
   assert.ok(sampled.nodes!.nodes >= 1);
+  const remembered = await analyze();
+  assert.match(remembered.stages[0]!.costs!.from, /^learned here on \d{4}/);
+  assert.deepEqual(remembered.stages[0]!.costs!.items, 4 + 32);
 
   await sandbox.expect(0, ["embed", input, "-m", "emulate", "-o", "out"]);
   const known = await analyze();
   assert.deepEqual([known.distinct, known.cached], [361, 361]);
   assert.equal(known.seconds, undefined);
   const recalled = await analyze("--from", "out", "--no-cache");
-  assert.equal(recalled.costs!.items, 361);
+  assert.equal(recalled.stages[0]!.costs!.items, 361);
 
   const fleet = sandbox.write("fleet.toml", 'name = "f"\n[[devices]]\ncount = 4\njoins = "50%"\n');
   const share = await sandbox.expect(64, ["analyze", input, "-m", "emulate", "--fleet", fleet]);
   assert.match(share.stderr, /joins = "50%".*write seconds/);
   const poses = await sandbox.expect(64, ["analyze", input, "--antigen", "A"]);
-  assert.match(poses.stderr, /--heavy and --antigen/);
+  assert.match(poses.stderr, /--heavy and --antigen, or --auto/);
+  const both = await sandbox.expect(64, ["analyze", input, "--auto", "--annotate"]);
+  assert.match(both.stderr, /--annotate is for sequences/);
   const none = await sandbox.expect(65, ["analyze", input, "-m", "emulate", "--from", "nothing"]);
   assert.match(none.stderr, /nothing.*run\.json.*finished run/);
 });
