@@ -6,20 +6,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, before, describe, test } from "node:test";
+import { hasOpenssl } from "../support/certificates.ts";
 import { fastaOf, randomSequences } from "../support/fasta-text.ts";
 import { readReport } from "../support/outputs.ts";
 import { Sandbox } from "../support/sandbox.ts";
 
 const TOKEN = "a token under TLS";
-
-function hasOpenssl(): boolean {
-  try {
-    execFileSync("openssl", ["version"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 const skip = hasOpenssl() ? false : "there is no openssl to make certificates with";
 

@@ -17,12 +17,18 @@ export interface RunningBridge {
   stop(signal: NodeJS.Signals): Promise<void>;
 }
 
-export async function startBridge(nodes: RayNodes, port = 0): Promise<RunningBridge> {
+/** `flags`: of server.py, for TLS. */
+export async function startBridge(
+  nodes: RayNodes,
+  port = 0,
+  flags: readonly string[] = [],
+): Promise<RunningBridge> {
   const child = nodes.spawn(
     nodes.python,
     [
       ...["-u", `${REPOSITORY}/cluster/bridge/server.py`, "--with-parent"],
       ...["--listen", `${nodes.headAddress}:${port}`, "--address", `${nodes.headAddress}:6379`],
+      ...flags,
     ],
     { RAYSIDUE_TOKEN: BRIDGE_TOKEN, PYTHONDONTWRITEBYTECODE: "1" },
   );
