@@ -74,6 +74,7 @@ export class RayFleet {
       const text = "the scheduler ended; the same command resumes";
       if (!this.#isClosing) this.#broken.reject(new RaysidueError("try-again", text));
     });
+    owned?.workers.lost.catch((thrown: unknown) => this.#broken.reject(thrown));
   }
 
   /** Throws RaysidueError; the cluster is then as it was. */

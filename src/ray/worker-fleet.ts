@@ -20,8 +20,10 @@ import {
 } from "./daemon-start.ts";
 import { type FleetNow, NODE_START_SECONDS, workersWanted } from "./fleet-size.ts";
 import { NodeRequest } from "./node-request.ts";
+import { Outlook } from "./outlook.ts";
 import { Silence } from "./silence.ts";
 import { stopFleet } from "./stop-fleet.ts";
+import { ChangedError } from "./tar.ts";
 
 export interface WorkerFleetOptions {
   readonly cluster: RayCluster;
@@ -59,6 +61,7 @@ export class WorkerFleet {
   readonly #attempts = new Map<string, Promise<void>>();
   readonly #first = new Deferred<void>();
   readonly #head: Silence;
+  readonly #outlook: Outlook;
   readonly #request: NodeRequest;
   /** Nodes whose daemons stay without work, and those whose daemons were given back. */
   readonly #kept = new Set<string>();
@@ -74,6 +77,7 @@ export class WorkerFleet {
     this.#options = options;
     this.#board = new DaemonBoard(options.cluster, options.onNotice);
     this.#head = new Silence("the Ray cluster's head", options.onNotice);
+    this.#outlook = new Outlook(options.onNotice);
     this.#request = new NodeRequest(options.cluster, options);
   }
 
@@ -104,12 +108,18 @@ export class WorkerFleet {
     }
   }
 
+  /** Rejects when no worker is left and none can come. */
+  get lost(): Promise<never> {
+    return this.#outlook.lost;
+  }
+
   get statuses(): readonly DaemonStatus[] {
     return this.#board.all;
   }
 
   /** Asks for more nodes, or for those fewer that the rest of the work is worth. */
   resize(now: FleetNow): void {
+    this.#outlook.count(now.workers);
     if (this.#stop.signal.aborted) return;
     this.#resizing ??= this.#resize(now)
       // Out of reach: the board says so, and the next progress asks again.
@@ -204,6 +214,7 @@ export class WorkerFleet {
       await this.#pause(NODES_MS);
       const { signal } = this.#stop;
       nodes = (await this.#head.ask(() => this.#liveNodes(), { signal })) ?? nodes;
+      this.#outlook.look({ nowMs: performance.now(), isOutOfReach: this.#head.isSilent });
     }
   }
 
@@ -252,6 +263,7 @@ export class WorkerFleet {
     // Also where trying again may help: who starts a fleet is told, and nothing is left.
     const isHopeless = this.#failures >= this.#members.size;
     if (thrown instanceof UnreachableError || isHopeless) this.#first.reject(thrown);
+    if (thrown instanceof ChangedError) return this.#outlook.close(thrown.message);
     this.#say(node, messageOf(thrown));
   }
 
