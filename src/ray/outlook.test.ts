@@ -1,13 +1,14 @@
 /** When a fleet without workers is given up, and when it is not. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { Outlook } from "./outlook.ts";
 
 function outlook() {
   const said: string[] = [];
   const it = new Outlook((text) => said.push(text));
   const lost = async () =>
-    Promise.race([it.lost.catch((thrown: Error) => thrown.message), Promise.resolve()]);
+    Promise.race([it.lost.catch((thrown: Error) => thrown.message), setImmediate()]);
   const look = (seconds: number, isOutOfReach = false) =>
     it.look({ nowMs: 1000 * seconds, isOutOfReach });
   return { it, said, lost, look };
