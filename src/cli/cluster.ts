@@ -29,16 +29,19 @@ interface FleetFlags {
   readonly cpus?: number | undefined;
   readonly gpus?: number | undefined;
   readonly maxIdle?: number | undefined;
+  readonly maxWait?: number | undefined;
   readonly package?: string | undefined;
   readonly emulate?: string[] | undefined;
 }
 
-function fleetOptions({ cpus, gpus, maxIdle, package: packagePath, emulate }: FleetFlags) {
+function fleetOptions(flags: FleetFlags) {
+  const { cpus, gpus, maxIdle, maxWait, package: packagePath, emulate } = flags;
   return {
     onNotice: say,
     ...(cpus !== undefined && { cpus }),
     ...(gpus !== undefined && { gpus }),
     ...(maxIdle !== undefined && { idleMaxSeconds: maxIdle }),
+    ...(maxWait !== undefined && { waitMaxSeconds: maxWait }),
     ...(packagePath !== undefined && { packagePath }),
     ...(emulate !== undefined && { emulate }),
   };
@@ -52,6 +55,11 @@ function addUp(cluster: Command): void {
     .option("--cpus <n>", "CPUs of each worker (default: all of its node)", parseCount(1))
     .option("--gpus <n>", "GPUs of each worker (default: all of its node)", parseCount(0))
     .option("--max-idle <time>", "give workers back after so long without work", parseSeconds)
+    .option(
+      "--max-wait <time>",
+      "how long workers on nodes that were asked for are waited for (default: 10m)",
+      parseSeconds,
+    )
     .option(
       "--min-workers <n>",
       "workers to have at least: asked of Ray's autoscaler",
@@ -79,6 +87,11 @@ function addScale(cluster: Command): void {
     .option("--cpus <n>", "CPUs of each worker (default: all of its node)", parseCount(1))
     .option("--gpus <n>", "GPUs of each worker (default: all of its node)", parseCount(0))
     .option("--max-idle <time>", "give workers back after so long without work", parseSeconds)
+    .option(
+      "--max-wait <time>",
+      "how long workers on nodes that were asked for are waited for (default: 10m)",
+      parseSeconds,
+    )
     .option("--package <folder>", "raysidue on storage that nodes share (default: shipped)")
     .option("--emulate <device>", "offer emulated devices instead; repeatable", collect)
     .action(async (workers, { address, ...flags }) => {

@@ -19,6 +19,12 @@ export function addFleetOptions(command: Command): void {
       "on a Ray cluster: give workers back after so long without work",
       parseSeconds,
     )
+    .option(
+      "--node-start <time>",
+      "on a Ray cluster: what a node takes to start; more are asked for while each has that long to " +
+        "do (default: 2m)",
+      parseSeconds,
+    )
     .option("--cpus <n>", "on a cluster: of each worker", parseCount(1))
     .option("--gpus <n>", "on a Ray cluster: of each worker", parseCount(0))
     .option("--partition <name>", "slurm: where the workers' jobs go")
@@ -41,6 +47,7 @@ export interface FleetFlags {
   readonly minWorkers?: number | undefined;
   readonly maxWorkers?: number | undefined;
   readonly maxIdle?: number | undefined;
+  readonly nodeStart?: number | undefined;
   readonly cpus?: number | undefined;
   readonly gpus?: number | undefined;
   readonly partition?: string | undefined;
@@ -55,12 +62,13 @@ export interface FleetFlags {
 export function clusterOptions(flags: FleetFlags, sharedFolder: string): ConnectOptions {
   const { minWorkers, maxWorkers, maxConcurrent, cpus, gpus, partition, gres, time, sbatch } =
     flags;
-  const { maxIdle, maxWait } = flags;
+  const { maxIdle, nodeStart, maxWait } = flags;
   return {
     sharedFolder,
     ...(minWorkers !== undefined && { workersMin: minWorkers }),
     ...(maxWorkers !== undefined && { workersMax: maxWorkers }),
     ...(maxIdle !== undefined && { idleMaxSeconds: maxIdle }),
+    ...(nodeStart !== undefined && { nodeStartSeconds: nodeStart }),
     ...(cpus !== undefined && { cpus }),
     ...(gpus !== undefined && { gpus }),
     ...(partition !== undefined && { partition }),

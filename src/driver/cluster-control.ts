@@ -8,7 +8,7 @@
 import { RaysidueError } from "../base/errors.ts";
 import type { RayCluster } from "../ray/cluster.ts";
 import { Supplies } from "../ray/daemon-start.ts";
-import { bundleOf } from "../ray/node-request.ts";
+import { NodeRequest } from "../ray/node-request.ts";
 import { openCluster, parseClusterAddress } from "../ray/open-cluster.ts";
 import { stopFleet } from "../ray/stop-fleet.ts";
 import type { DaemonStatus, RayNode } from "../rpc/bridge-messages.ts";
@@ -19,6 +19,14 @@ import { findToken, userTokenOrNew } from "./token.ts";
 
 /** A worker that is given back finishes its running batches within this time. */
 const DRAIN_SECONDS = 20;
+
+/** A node that was asked for comes within this time, or there is no autoscaler. */
+const NODE_WAIT_SECONDS = 600;
+
+export interface FleetUpOptions extends RayFleetOptions {
+  /** How long workers on nodes that were asked for are waited for; absent: 10 minutes. */
+  readonly waitMaxSeconds?: number;
+}
 
 export interface ClusterState {
   /** Which way was taken, and which Ray it is. */
@@ -60,16 +68,26 @@ export class ClusterControl {
 
   /**
    * Brings the shared fleet up where it is not, a daemon on every node that has none. Resolves when
-   * each node's daemon runs or failed (told by `onNotice`), with the scheduler's `HOST:PORT`.
+   * each node's daemon runs or failed (told by `onNotice`) and at least `workersMin` run, with the
+   * scheduler's `HOST:PORT`. Throws RaysidueError "try-again" where these do not come.
    */
-  async up(options: RayFleetOptions): Promise<string> {
+  up(options: FleetUpOptions): Promise<string> {
+    return this.#up(options, { count: options.workersMin ?? 0, nodesFirst: new Set() });
+  }
+
+  async #up(
+    options: FleetUpOptions,
+    wanted: { readonly count: number; readonly nodesFirst: ReadonlySet<string> },
+  ): Promise<string> {
+    const { count, nodesFirst } = wanted;
     const supplies = new Supplies([], options.packagePath ?? "");
     const own = { fleet: SHARED_FLEET, token: await userTokenOrNew(), supplies };
     const address = await startHeadScheduler(this.#cluster, own, DEFAULT_PORT);
-    const workers = workerFleet(this.#cluster, { ...own, address }, options);
+    const workers = workerFleet(this.#cluster, { ...own, address }, { ...options, nodesFirst });
     try {
-      await workers.start();
+      await workers.start(count);
       await workers.settled();
+      await workers.grown(count, options.waitMaxSeconds ?? NODE_WAIT_SECONDS);
     } finally {
       // What runs goes on; what failed was told.
       await workers.leave();
@@ -77,16 +95,23 @@ export class ClusterControl {
     return address;
   }
 
-  /** Makes the shared fleet `count` workers large; more nodes are asked of Ray's autoscaler. */
-  async scale(count: number, options: RayFleetOptions): Promise<void> {
-    const bundle = bundleOf(options, await this.#cluster.nodes());
-    await this.#cluster.requestResources(Array.from({ length: count }, () => bundle));
-    const workers = (await this.#cluster.findDaemons(SHARED_FLEET)).filter(
-      ({ role }) => role === "worker",
-    );
-    if (workers.length < count) await this.up({ ...options, workersMax: count });
-    const surplus = workers.slice(count);
+  /**
+   * Makes the shared fleet `count` workers large. Nodes that are missing are asked of Ray's
+   * autoscaler and waited for; those that are left over are its own again.
+   */
+  async scale(count: number, options: FleetUpOptions): Promise<void> {
+    const daemons = await this.#cluster.findDaemons(SHARED_FLEET);
+    const workers = daemons.filter(({ role }) => role === "worker");
+    const nodesFirst = new Set(workers.map(({ nodeId }) => nodeId));
+    if (workers.length < count) {
+      await this.#up({ ...options, workersMax: count }, { count, nodesFirst });
+      return;
+    }
+    const [kept, surplus] = [workers.slice(0, count), workers.slice(count)];
     await Promise.all(surplus.map(({ name }) => this.#cluster.stopDaemon(name, DRAIN_SECONDS)));
+    const used = new Set(kept.map(({ nodeId }) => nodeId));
+    const nodes = (await this.#cluster.nodes()).filter(({ nodeId }) => used.has(nodeId));
+    await new NodeRequest(this.#cluster, options).ask(nodes.length, nodes);
   }
 
   /** Ends the shared fleet, or with `all` every fleet. Returns how many daemons there were. */

@@ -12,11 +12,11 @@ import { Deferred } from "../base/deferred.ts";
 import { RaysidueError } from "../base/errors.ts";
 import type { RayCluster } from "../ray/cluster.ts";
 import { Supplies, UnreachableError } from "../ray/daemon-start.ts";
-import type { FleetNow } from "../ray/fleet-size.ts";
 import { type ClusterAddress, openCluster } from "../ray/open-cluster.ts";
 import { stopFleet } from "../ray/stop-fleet.ts";
 import { WorkerFleet } from "../ray/worker-fleet.ts";
 import { makeToken } from "../rpc/channel.ts";
+import type { Progress } from "../rpc/messages.ts";
 import type { ProvidedModel } from "./model-archive.ts";
 import { modelArchive } from "./model-archive.ts";
 import {
@@ -36,6 +36,8 @@ export interface RayFleetOptions {
   readonly workersMax?: number;
   /** Daemons beyond `workersMin` without work for so long are given back. */
   readonly idleMaxSeconds?: number;
+  /** What a node takes to start: more are asked for where each has that long to do. */
+  readonly nodeStartSeconds?: number;
   /** Our installation on storage that all nodes share; absent: it is shipped to them. */
   readonly packagePath?: string;
   readonly emulate?: readonly string[];
@@ -104,8 +106,9 @@ export class RayFleet {
   }
 
   /** How far the session's run is: more nodes may be worth their start. */
-  onProgress({ workers, idealSeconds }: FleetNow): void {
-    this.#owned?.workers.resize({ workers, idealSeconds });
+  onProgress({ workers, idealSeconds, submitted, committed, quarantined }: Progress): void {
+    const tasksLeft = submitted - committed - quarantined;
+    this.#owned?.workers.resize({ workers, idealSeconds, tasksLeft });
   }
 
   async close(): Promise<void> {
@@ -184,10 +187,10 @@ async function release({ workers, here }: Owned): Promise<void> {
 export function workerFleet(
   cluster: RayCluster,
   own: OwnFleet & { readonly address: string },
-  options: RayFleetOptions,
+  options: RayFleetOptions & { readonly nodesFirst?: ReadonlySet<string> },
 ): WorkerFleet {
   const { cpus, gpus, emulate = [], onNotice = () => {} } = options;
-  const { workersMin, workersMax, idleMaxSeconds } = options;
+  const { workersMin, workersMax, idleMaxSeconds, nodeStartSeconds, nodesFirst } = options;
   return new WorkerFleet({
     cluster,
     fleet: own.fleet,
@@ -205,6 +208,8 @@ export function workerFleet(
     workersMin,
     workersMax,
     idleMaxSeconds,
+    nodeStartSeconds,
+    nodesFirst,
     onNotice,
   });
 }

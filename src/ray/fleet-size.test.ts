@@ -5,7 +5,7 @@ import { workersWanted } from "./fleet-size.ts";
 
 const limits = { nodeStartSeconds: 100 };
 const wanted = (workers: number, idealSeconds: number, more: object = {}) =>
-  workersWanted({ workers, idealSeconds }, { ...limits, ...more });
+  workersWanted({ workers, idealSeconds, tasksLeft: 1000 }, { ...limits, ...more });
 
 test("no more where what is left is done before a node would start", () => {
   assert.equal(wanted(3, 100), 3);
@@ -24,6 +24,11 @@ test("as work is done, nodes that have not come yet are wanted no more", () => {
     [800, 400, 150, 90].map((seconds) => wanted(2, seconds)),
     [16, 8, 3, 2],
   );
+});
+
+test("never more than there are tasks", () => {
+  const now = { workers: 1, idealSeconds: 800, tasksLeft: 3 };
+  assert.equal(workersWanted(now, limits), 3);
 });
 
 test("nothing known yet: one, or as many as there are", () => {

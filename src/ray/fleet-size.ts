@@ -9,6 +9,8 @@ export interface FleetNow {
   readonly workers: number;
   /** What is left would take them so long, perfectly balanced; 0: not known yet. */
   readonly idealSeconds: number;
+  /** More workers than tasks are of no use. */
+  readonly tasksLeft: number;
 }
 
 export interface FleetLimits {
@@ -29,7 +31,8 @@ export const NODE_START_SECONDS = 120;
 export function workersWanted(now: FleetNow, limits: FleetLimits): number {
   const { workersMin = 0, workersMax = Number.POSITIVE_INFINITY, nodeStartSeconds } = limits;
   const isWorthIt = now.idealSeconds > nodeStartSeconds;
-  const useful = isWorthIt ? Math.floor((now.workers * now.idealSeconds) / nodeStartSeconds) : 0;
+  const starts = Math.floor((now.workers * now.idealSeconds) / nodeStartSeconds);
+  const useful = isWorthIt ? Math.min(starts, now.tasksLeft) : 0;
   const least = Math.max(1, workersMin, now.workers);
   return Math.max(Math.min(Math.max(least, useful), workersMax), workersMin);
 }

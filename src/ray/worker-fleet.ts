@@ -9,7 +9,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Deferred } from "../base/deferred.ts";
 import { messageOf, RaysidueError } from "../base/errors.ts";
 import type { DaemonStatus, RayNode } from "../rpc/bridge-messages.ts";
-import type { RayCluster } from "./cluster.ts";
 import { DaemonBoard } from "./daemon-board.ts";
 import {
   daemonName,
@@ -18,15 +17,16 @@ import {
   startDaemon,
   UnreachableError,
 } from "./daemon-start.ts";
-import { type FleetNow, NODE_START_SECONDS, workersWanted } from "./fleet-size.ts";
-import { NodeRequest } from "./node-request.ts";
+import { FleetGrowth, type FleetGrowthOptions } from "./fleet-growth.ts";
+import { FleetNodes } from "./fleet-nodes.ts";
+import type { FleetNow } from "./fleet-size.ts";
 import { Outlook } from "./outlook.ts";
 import { Silence } from "./silence.ts";
 import { stopFleet } from "./stop-fleet.ts";
 import { ChangedError } from "./tar.ts";
 
-export interface WorkerFleetOptions {
-  readonly cluster: RayCluster;
+/** `cpus` and `gpus`: of each node; absent: all it has. */
+export interface WorkerFleetOptions extends FleetGrowthOptions {
   /** `[a-z0-9-]+` */
   readonly fleet: string;
   readonly supplies: Supplies;
@@ -34,16 +34,10 @@ export interface WorkerFleetOptions {
   readonly environment: Readonly<Record<string, string>>;
   /** The scheduler's, `HOST:PORT`, as nodes may reach it. */
   readonly addresses: readonly string[];
-  /** Of each node; absent: all it has. */
-  readonly cpus?: number | undefined;
-  readonly gpus?: number | undefined;
-  /** Asked of Ray's autoscaler where there are fewer; these are never given back. */
-  readonly workersMin?: number | undefined;
-  readonly workersMax?: number | undefined;
   /** A daemon without work for this long is given back; absent: none is. */
   readonly idleMaxSeconds?: number | undefined;
-  /** Told what a person should read. */
-  readonly onNotice: (text: string) => void;
+  /** Nodes that have a daemon of the fleet already. */
+  readonly nodesFirst?: ReadonlySet<string> | undefined;
 }
 
 /** Ray's table of nodes is cheap to read, and a node that joins should work soon. */
@@ -53,6 +47,7 @@ const NODE_WAIT_MS = 600_000;
 const SILENT_CLOSE_MS = 3000;
 const BACKOFF_FIRST_MS = 1000;
 const BACKOFF_MAX_MS = 30_000;
+
 export class WorkerFleet {
   readonly #options: WorkerFleetOptions;
   readonly #board: DaemonBoard;
@@ -62,12 +57,10 @@ export class WorkerFleet {
   readonly #first = new Deferred<void>();
   readonly #head: Silence;
   readonly #outlook: Outlook;
-  readonly #request: NodeRequest;
-  /** Nodes whose daemons stay without work, and those whose daemons were given back. */
-  readonly #kept = new Set<string>();
-  readonly #resting = new Set<string>();
-  #nodes: readonly RayNode[] = [];
-  #resizing: Promise<void> | undefined;
+  readonly #nodes: FleetNodes;
+  readonly #growth: FleetGrowth;
+  /** Nodes whose daemons have run. */
+  readonly #ran = new Set<string>();
   readonly #stop = new AbortController();
   #watching: Promise<void> | undefined;
   #failures = 0;
@@ -78,20 +71,19 @@ export class WorkerFleet {
     this.#board = new DaemonBoard(options.cluster, options.onNotice);
     this.#head = new Silence("the Ray cluster's head", options.onNotice);
     this.#outlook = new Outlook(options.onNotice);
-    this.#request = new NodeRequest(options.cluster, options);
+    this.#nodes = new FleetNodes(options);
+    this.#growth = new FleetGrowth(options, this.#nodes);
   }
 
   /**
-   * Resolves when the first daemon runs; the others follow. Throws UnreachableError where no node
-   * reaches the scheduler, and the first failure where every node failed.
+   * Resolves when the first daemon runs; the others follow. Asks for `count` nodes where there are
+   * fewer; absent: `workersMin`. Throws UnreachableError where no node reaches the scheduler, and
+   * the first failure where every node failed.
    */
-  async start(): Promise<void> {
-    const nodes = await this.#liveNodes();
-    const { workersMin = 0, cpus = 1, onNotice } = this.#options;
-    if (nodes.length < workersMin) {
-      onNotice(`asking Ray's autoscaler for ${workersMin} nodes, ${nodes.length} are there`);
-      await this.#request.ask(workersMin, this.#nodes);
-    } else if (nodes.length === 0) {
+  async start(count = this.#options.workersMin ?? 0): Promise<void> {
+    await this.#look();
+    const { cpus = 1 } = this.#options;
+    if (!(await this.#growth.start(count)) && this.#nodes.all.length === 0) {
       const text = `the Ray cluster has no node with ${cpus} CPUs or more`;
       throw new RaysidueError("try-again", `${text}; ask for nodes with --min-workers`);
     }
@@ -99,12 +91,26 @@ export class WorkerFleet {
       const text = `no node came within ${NODE_WAIT_MS / 1000} s; does the cluster have an autoscaler?`;
       if (this.#members.size === 0) this.#first.reject(new RaysidueError("try-again", text));
     }, NODE_WAIT_MS);
-    this.#watching = this.#watch(nodes);
+    this.#watching = this.#watch();
     try {
       await this.#first.promise.finally(() => clearTimeout(late));
     } catch (thrown) {
       await this.close();
       throw thrown;
+    }
+  }
+
+  /** Resolves when `count` daemons have run. Throws RaysidueError "try-again" after `waitSeconds`. */
+  async grown(count: number, waitSeconds: number): Promise<void> {
+    const deadline = performance.now() + waitSeconds * 1000;
+    while (this.#ran.size < count && !this.#stop.signal.aborted) {
+      if (performance.now() > deadline) {
+        const text = `${this.#ran.size} of ${count} workers came within ${waitSeconds} s`;
+        const advice =
+          "does the cluster have an autoscaler, and room for them? ask again, or for fewer";
+        throw new RaysidueError("try-again", `${text}; ${advice}`);
+      }
+      await this.#pause(NODES_MS / 4);
     }
   }
 
@@ -120,13 +126,7 @@ export class WorkerFleet {
   /** Asks for more nodes, or for those fewer that the rest of the work is worth. */
   resize(now: FleetNow): void {
     this.#outlook.count(now.workers);
-    if (this.#stop.signal.aborted) return;
-    this.#resizing ??= this.#resize(now)
-      // Out of reach: the board says so, and the next progress asks again.
-      .catch(() => {})
-      .finally(() => {
-        this.#resizing = undefined;
-      });
+    if (!this.#stop.signal.aborted) this.#growth.resize(now);
   }
 
   /** Resolves when every node that is a member now has a daemon that runs, or failed once. */
@@ -140,6 +140,8 @@ export class WorkerFleet {
     await this.#board.close();
     await this.#watching;
     await Promise.all(this.#members.values());
+    // Those that will be given back must not be asked for for ever.
+    if (this.#options.idleMaxSeconds !== undefined) await this.#growth.grown();
     this.#closing = Promise.resolve();
   }
 
@@ -163,57 +165,31 @@ export class WorkerFleet {
     await this.#board.close();
     await this.#watching;
     await Promise.all(this.#members.values());
-    await this.#resizing;
-    await this.#request.close().catch(() => {});
+    await this.#growth.close().catch(() => {});
     await stopFleet(this.#options.cluster, this.#options.fleet);
   }
 
-  async #liveNodes(): Promise<readonly RayNode[]> {
-    const nodes = await this.#options.cluster.nodes();
-    this.#nodes = nodes;
-    const wanted = this.#options.cpus ?? 1;
-    const fit = nodes.filter(({ isAlive, cpus }) => isAlive && cpus >= wanted);
-    return fit.slice(0, this.#options.workersMax ?? fit.length);
+  /** Reads Ray's table of nodes. */
+  async #look(): Promise<void> {
+    this.#nodes.update(await this.#options.cluster.nodes());
+    await this.#growth.renew();
   }
 
-  /** Nodes cost: without a limit none is asked for. */
-  get #mayAsk(): boolean {
-    const { workersMin, workersMax } = this.#options;
-    return workersMin !== undefined || workersMax !== undefined;
-  }
-
-  async #resize(now: FleetNow): Promise<void> {
-    const { workersMin, workersMax, onNotice } = this.#options;
-    if (!this.#mayAsk) return;
-    const limits = {
-      workersMin,
-      workersMax: workersMax ?? workersMin,
-      nodeStartSeconds: NODE_START_SECONDS,
-    };
-    const wanted = workersWanted(now, limits);
-    if (wanted > now.workers) this.#resting.clear();
-    if (wanted <= now.workers && this.#request.asked === 0) return;
-    const isMore = wanted > Math.max(this.#request.asked, this.#members.size);
-    if (!(await this.#request.ask(wanted, this.#nodes)) || !isMore) return;
-    const left = Math.round(now.idealSeconds);
-    onNotice(
-      `asking Ray's autoscaler for ${wanted} nodes: ${left} s of work are left for ${now.workers}`,
-    );
-  }
-
-  async #watch(initial: readonly RayNode[]): Promise<void> {
-    let nodes = initial;
-    while (!this.#stop.signal.aborted) {
-      for (const node of nodes) {
-        if (this.#members.has(node.nodeId) || this.#resting.has(node.nodeId)) continue;
+  async #watch(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      for (const node of this.#nodes.take()) {
+        const { nodeId } = node;
         const attempt = new Deferred<void>();
-        this.#attempts.set(node.nodeId, attempt.promise);
-        const member = this.#keep(node, attempt).finally(() => this.#members.delete(node.nodeId));
-        this.#members.set(node.nodeId, member);
+        this.#attempts.set(nodeId, attempt.promise);
+        const member = this.#keep(node, attempt).finally(() => {
+          this.#members.delete(nodeId);
+          this.#nodes.leave(nodeId);
+        });
+        this.#members.set(nodeId, member);
       }
       await this.#pause(NODES_MS);
-      const { signal } = this.#stop;
-      nodes = (await this.#head.ask(() => this.#liveNodes(), { signal })) ?? nodes;
+      await this.#head.ask(() => this.#look(), { signal });
       this.#outlook.look({ nowMs: performance.now(), isOutOfReach: this.#head.isSilent });
     }
   }
@@ -225,6 +201,7 @@ export class WorkerFleet {
       const start = this.#startOf(node);
       try {
         const { version } = await startDaemon(start);
+        this.#ran.add(node.nodeId);
         this.#first.resolve();
         attempt.resolve();
         backoffMs = BACKOFF_FIRST_MS;
@@ -234,11 +211,7 @@ export class WorkerFleet {
             status.version !== version && (status.state === "ended" || status.state === "lost"),
         );
         if (last !== undefined) this.#say(node, `${last.state}: ${last.reason}`);
-        if (this.#wasGivenBack(last)) {
-          this.#resting.add(node.nodeId);
-          this.#board.remove(daemonName(start));
-          return;
-        }
+        if (this.#wasGivenBack(last)) return this.#giveBack(start);
       } catch (thrown) {
         attempt.resolve();
         if (this.#stop.signal.aborted) return;
@@ -248,7 +221,7 @@ export class WorkerFleet {
       await this.#pause(backoffMs);
       backoffMs = Math.min(BACKOFF_MAX_MS, backoffMs * 2);
       // As the last answer of the head said.
-      if (!this.#nodes.some(({ nodeId, isAlive }) => isAlive && nodeId === node.nodeId)) return;
+      if (!this.#nodes.has(node.nodeId)) return;
     }
   }
 
@@ -256,6 +229,15 @@ export class WorkerFleet {
   #wasGivenBack(last: DaemonStatus | undefined): boolean {
     const { idleMaxSeconds } = this.#options;
     return idleMaxSeconds !== undefined && last?.state === "ended" && last.exitCode === 0;
+  }
+
+  /** Leaves a node to Ray: its agent ends at once, and nobody asks for it any more. */
+  async #giveBack(start: StartDaemon): Promise<void> {
+    this.#nodes.rest(start.node.nodeId);
+    this.#board.remove(daemonName(start));
+    // Out of reach: the agent ends by itself, and the next progress asks again.
+    await this.#options.cluster.stopDaemon(daemonName(start), 0).catch(() => {});
+    await this.#growth.lower(this.#nodes.usedCount).catch(() => {});
   }
 
   #fail(node: RayNode, thrown: unknown): void {
@@ -285,7 +267,7 @@ export class WorkerFleet {
         arguments: [...this.#options.arguments, ...this.#idleArguments(node)],
         environment,
         addresses,
-        asksAutoscaler: this.#mayAsk,
+        asksAutoscaler: this.#growth.mayAsk,
         cpus: cpus ?? node.cpus,
         gpus: gpus ?? node.gpus,
       },
@@ -293,9 +275,8 @@ export class WorkerFleet {
   }
 
   #idleArguments({ nodeId }: RayNode): readonly string[] {
-    const { idleMaxSeconds, workersMin = 0 } = this.#options;
-    if (this.#kept.size < workersMin) this.#kept.add(nodeId);
-    if (idleMaxSeconds === undefined || this.#kept.has(nodeId)) return [];
+    const { idleMaxSeconds } = this.#options;
+    if (this.#nodes.keeps(nodeId) || idleMaxSeconds === undefined) return [];
     return ["--max-idle", String(idleMaxSeconds)];
   }
 
