@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { repositoryRoot } from "../source-tree.fixture.ts";
 import { until } from "./processes.ts";
+import { type Autoscaler, autoscalerStart } from "./ray-autoscaler.ts";
 
 const run = promisify(execFile);
 
@@ -72,6 +73,8 @@ export class RayNodes {
     readonly dashboard?: boolean;
     /** Where nodes find programs; absent: where this process does. */
     readonly programs?: string;
+    /** Ray starts and ends further nodes by itself. */
+    readonly autoscaler?: Autoscaler;
   }): Promise<RayNodes> {
     const root = repositoryRoot();
     const { stdout } = await run(join(root, "scripts", "ray-venv"), { maxBuffer: 1 << 24 });
@@ -81,7 +84,8 @@ export class RayNodes {
     const nodes = new RayNodes(folder, stdout.trim(), options.environment ?? {}, programs);
     try {
       await nodes.#layCable();
-      await nodes.add(options.cpus, { dashboard: options.dashboard === true });
+      const { dashboard = false, autoscaler } = options;
+      await nodes.add(options.cpus, { dashboard, ...(autoscaler && { autoscaler }) });
       // One after another: Ray gives up on a node that has not started within 30 s.
       for (let i = 1; i < options.count; i++) await nodes.add(options.cpus);
       return nodes;
@@ -113,17 +117,28 @@ export class RayNodes {
   }
 
   /** Starts one more node; the first is the head. Resolves when Ray says that it runs. */
-  async add(cpus: number, options: { readonly dashboard?: boolean } = {}): Promise<number> {
+  async add(
+    cpus: number,
+    options: { readonly dashboard?: boolean; readonly autoscaler?: Autoscaler } = {},
+  ): Promise<number> {
     const node = this.#count++;
     const address = this.addressOf(node);
     await this.#ip("-n", this.#namespace, "addr", "add", `${address}/24`, "dev", "veth0");
+    if (options.autoscaler !== undefined) {
+      // A node that Ray starts takes the address from which the world would be reached.
+      await this.#ip("-n", this.#namespace, "route", "add", "default", "via", this.hostAddress);
+    }
     const role =
       node === 0
         ? ["--head", "--port=6379", "--ray-client-server-port=10001", "--dashboard-host=0.0.0.0"]
         : [`--address=${this.headAddress}:6379`];
     if (node === 0) role.push(`--include-dashboard=${options.dashboard === true}`);
     if (node === 0) role.push(`--temp-dir=${join(this.folder, "ray")}`);
-    const start = () => this.#startRay(address, cpus, role);
+    const { folder } = this;
+    const scaling =
+      options.autoscaler && autoscalerStart(options.autoscaler, { folder, address, cpus });
+    role.push(...(scaling?.arguments ?? []));
+    const start = () => this.#startRay(address, cpus, role, scaling?.environment);
     await start().catch(async (thrown: unknown) => {
       if (node === 0) throw thrown;
       // A busy machine: once more, when what is left of it is gone.
@@ -133,8 +148,13 @@ export class RayNodes {
     return node;
   }
 
-  async #startRay(address: string, cpus: number, role: readonly string[]): Promise<void> {
-    await this.exec("ray", [
+  async #startRay(
+    address: string,
+    cpus: number,
+    role: readonly string[],
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    const settings = [
       "start",
       ...role,
       `--node-ip-address=${address}`,
@@ -142,15 +162,20 @@ export class RayNodes {
       "--num-gpus=0",
       "--object-store-memory=100000000",
       "--disable-usage-stats",
-    ]);
+    ];
+    await this.exec("ray", settings, environment);
   }
 
   /** Runs a program of Ray's environment inside the namespace and returns its output. */
-  async exec(program: string, args: readonly string[]): Promise<string> {
+  async exec(
+    program: string,
+    args: readonly string[],
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<string> {
     const { stdout } = await run(
       "ip",
       ["netns", "exec", this.#namespace, join(this.#bin, program), ...args],
-      { env: this.#environment, maxBuffer: 1 << 24, timeout: 180_000 },
+      { env: { ...this.#environment, ...environment }, maxBuffer: 1 << 24, timeout: 180_000 },
     );
     return stdout;
   }

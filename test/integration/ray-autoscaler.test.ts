@@ -1,0 +1,91 @@
+/**
+ * A real Ray cluster that Ray's own autoscaler sizes: a head, and as many nodes as are asked for.
+ *
+ * Proves: nodes come where a run is worth them and where a fleet is scaled, do a part of the work,
+ * and go when nobody needs them; a short run asks for none. By both ways to the cluster.
+ */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { type RunningBridge, startBridge } from "../support/bridge.ts";
+import { fastaOf } from "../support/fasta-text.ts";
+import { readTrace } from "../support/outputs.ts";
+import { until } from "../support/processes.ts";
+import { absence, RayNodes } from "../support/ray-nodes.ts";
+import {
+  assertComplete,
+  assertNothingLeft,
+  environment,
+  sequences,
+  startSlowRun,
+} from "../support/ray-runs.ts";
+import { Sandbox } from "../support/sandbox.ts";
+
+const skip = absence() ?? false;
+
+/** Five seconds of work for one device. */
+const SHORT = "cost=0.1ms,overhead=20ms";
+/** Less than `NODE_START`, until the device turns out four times slower. */
+const LONGER = "cost=0.5ms,overhead=20ms,slow=4@2s";
+const NODE_START = "25s";
+const GIVEN_BACK_MS = 60_000;
+
+let nodes: RayNodes;
+let bridge: RunningBridge;
+
+before(async () => {
+  if (skip !== false) return;
+  const autoscaler = { nodesMax: 3, cpus: 1, idleSeconds: 2 };
+  nodes = await RayNodes.start({ count: 1, cpus: 1, autoscaler });
+  bridge = await startBridge(nodes);
+});
+
+after(async () => {
+  await nodes?.stop();
+});
+
+const raylets = async () => (await nodes.find("raylet/raylet")).length;
+const onlyTheHead = () =>
+  until("the head alone", async () => (await raylets()) === 1, GIVEN_BACK_MS);
+
+/** Workers whose results count. */
+async function workersOf(folder: string): Promise<Set<string>> {
+  const trace = await readTrace(folder);
+  const committed = trace.filter(({ outcome }) => outcome === "committed");
+  return new Set(committed.map(({ worker }) => worker));
+}
+
+test("a run that ends before a node would start asks for none", { skip }, async () => {
+  await using sandbox = new Sandbox();
+  const driver = startSlowRun(sandbox, bridge.url, ["--max-workers", "3"], SHORT);
+  await assertComplete(sandbox, driver);
+  assert.doesNotMatch(driver.stderr, /autoscaler/);
+  assert.equal((await workersOf(sandbox.path("out"))).size, 1);
+  assert.equal(await raylets(), 1);
+});
+
+test("a run that turns out long gets nodes in mid-run and gives them back", { skip }, async () => {
+  await using sandbox = new Sandbox();
+  const flags = ["--max-workers", "3", "--node-start", NODE_START];
+  const driver = startSlowRun(sandbox, bridge.url, flags, LONGER);
+  await driver.printed(/asking Ray's autoscaler for 3 nodes: \d+ s of work are left/, "stderr");
+  await assertComplete(sandbox, driver);
+  assert.equal((await workersOf(sandbox.path("out"))).size, 3);
+  await onlyTheHead();
+  await assertNothingLeft(nodes);
+});
+
+test("a fleet that is scaled gets nodes; without work they go", { skip }, async () => {
+  await using sandbox = new Sandbox();
+  const at = ["--address", `ray://${nodes.headAddress}:10001`];
+  const scale = ["cluster", "scale", "2", ...at, "--max-idle", "15s", "--emulate", "instant"];
+  const { stderr } = await sandbox.expect(0, scale, { environment });
+  assert.match(stderr, /asking Ray's autoscaler for 2 nodes, 1 are there/);
+  assert.equal((await nodes.workers()).length, 2);
+  sandbox.write("a.fasta", fastaOf(sequences));
+  await sandbox.expect(0, ["embed", "a.fasta", "-o", "out", "-m", "emulate", ...at], {
+    environment,
+  });
+  await onlyTheHead();
+  await sandbox.expect(0, ["cluster", "down", ...at], { environment });
+  await assertNothingLeft(nodes);
+});
