@@ -109,7 +109,11 @@ function areaAmong(a: Sphere, b: Sphere, others: readonly Sphere[]): number {
   const neighbours = others
     .map((sphere, id): Neighbour => ({ id, sphere, gap: gapTo(sphere, a.x, a.y, a.z) - a.r }))
     .sort((p, q) => p.gap - q.gap);
-  return contactArea({ a, b, between: new Hyperboloid(a, b) }, neighbours);
+  return contactArea({ a, b, between: new Hyperboloid(a, b) }, (reach) =>
+    neighbours.filter(
+      ({ gap, sphere: c }) => gap < 2 * reach && gapTo(b, c.x, c.y, c.z) - c.r < 2 * reach,
+    ),
+  );
 }
 
 test("the contact of two equal balls alone is the circle that a probe draws", () => {
@@ -139,6 +143,21 @@ test("a ball beside takes half of the circle, one on each side all but a strip",
   near(areaAmong(a, b, [right, { ...left, x: -left.x }, top!, bottom!]), 1, 1e-6);
   // And a ball between them leaves nothing.
   assert.equal(areaAmong(a, b, [{ x: 0, y: 0, z: 0, r: 1.7 }]), 0);
+});
+
+test("who bounds a contact beyond the probe's reach counts, as for Voronota", () => {
+  // OG1 and CG of two residues behind OD1 and OD2: their contact begins at 1.88 A, the probe is 1.4.
+  const a = { x: 37.107, y: 0.409, z: -48.267, r: 1.52 };
+  const b = { x: 33.553, y: 0.182, z: -47.416, r: 1.7 };
+  const others = [
+    { x: 37.163, y: -0.996, z: -48.533, r: 1.7 },
+    { x: 34.655, y: 0.094, z: -46.849, r: 1.52 },
+    { x: 33.422, y: 0.534, z: -48.607, r: 1.52 },
+  ];
+  // With this one it is closed, out at 2.5 A, and Voronota prints none.
+  const far = { x: 32.976, y: 2.614, z: -44.786, r: 1.52 };
+  assert.equal(areaAmong(a, b, [...others, far]), 0);
+  assert.ok(areaAmong(a, b, others) > 0.1);
 });
 
 test("clusters are the dense parts, numbered by their first node", () => {

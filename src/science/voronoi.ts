@@ -47,7 +47,8 @@ export function contactAreas(
 class Surroundings {
   readonly #cells: CellList;
   readonly #spheres: (Sphere | undefined)[];
-  readonly #neighbours = new Map<number, readonly Neighbour[]>();
+  /** By reach, then by atom. */
+  readonly #neighbours = new Map<number, Map<number, readonly Neighbour[]>>();
 
   constructor(complex: PreparedComplex) {
     const balls = ballsOf(complex);
@@ -64,20 +65,26 @@ class Surroundings {
     const [sphereA, sphereB] = [this.#spheres[a], this.#spheres[b]];
     if (sphereA === undefined || sphereB === undefined) return 0;
     if (gapTo(sphereA, sphereB.x, sphereB.y, sphereB.z) - sphereB.r >= TOUCH_GAP) return 0;
-    const candidates = this.#neighboursOf(a).filter(
-      ({ id, sphere: c }) => id !== b && gapTo(sphereB, c.x, c.y, c.z) - c.r < 2 * REACH,
-    );
     const pair = { a: sphereA, b: sphereB, between: new Hyperboloid(sphereA, sphereB) };
-    return contactArea(pair, candidates);
+    return contactArea(pair, (reach) =>
+      this.#neighboursOf(a, reach).filter(
+        ({ id, sphere: c }) => id !== b && gapTo(sphereB, c.x, c.y, c.z) - c.r < 2 * reach,
+      ),
+    );
   }
 
   /** What can cut a contact of this atom, nearest first. */
-  #neighboursOf(atom: number): readonly Neighbour[] {
-    let neighbours = this.#neighbours.get(atom);
+  #neighboursOf(atom: number, reach: number): readonly Neighbour[] {
+    let known = this.#neighbours.get(reach);
+    if (known === undefined) {
+      known = new Map();
+      this.#neighbours.set(reach, known);
+    }
+    let neighbours = known.get(atom);
     if (neighbours === undefined) {
       const { x, y, z, r } = this.#spheres[atom]!;
       const found: number[] = [];
-      const count = this.#cells.within(x, y, z, r + RADIUS_MAX + 2 * REACH, found);
+      const count = this.#cells.within(x, y, z, r + RADIUS_MAX + 2 * reach, found);
       neighbours = found
         .slice(0, count)
         .filter((id) => id !== atom)
@@ -85,9 +92,9 @@ class Surroundings {
           const sphere = this.#spheres[id]!;
           return { id, sphere, gap: gapTo(sphere, x, y, z) - r };
         })
-        .filter(({ gap }) => gap < 2 * REACH)
+        .filter(({ gap }) => gap < 2 * reach)
         .sort((p, q) => p.gap - q.gap || p.id - q.id);
-      this.#neighbours.set(atom, neighbours);
+      known.set(atom, neighbours);
     }
     return neighbours;
   }
