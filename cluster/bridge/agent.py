@@ -170,15 +170,24 @@ def _process_started(pid: int) -> str | None:
         return None
 
 
+def _place() -> str:
+    """Where process numbers mean what they mean here: nodes may share the folder, but not these."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        space = ""
+    return f"{socket.gethostname()}-{''.join(filter(str.isdigit, space))}"
+
+
 def _sweep(root: str) -> None:
-    """Removes folders of agents that died without a word."""
+    """Removes folders of agents that died here without a word."""
     try:
         names = os.listdir(root)
     except OSError:
         return
     for name in names:
-        parts = name.split("-")
-        if len(parts) != 3 or parts[0] != "agent" or not parts[1].isdigit():
+        parts = name.split("-", 3)
+        if len(parts) != 4 or parts[0] != "agent" or not parts[1].isdigit() or parts[3] != _place():
             continue
         if _process_started(int(parts[1])) != parts[2]:
             shutil.rmtree(os.path.join(root, name), ignore_errors=True)
@@ -235,7 +244,7 @@ class NodeAgent:
         root = os.path.join(tempfile.gettempdir(), f"raysidue-{os.getuid()}")
         os.makedirs(root, mode=0o700, exist_ok=True)
         _sweep(root)
-        name = f"agent-{os.getpid()}-{_process_started(os.getpid())}"
+        name = f"agent-{os.getpid()}-{_process_started(os.getpid())}-{_place()}"
         self._folder = os.path.join(root, name)
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
         # Calls come and go on Ray's threads; the daemon's life belongs to one of our own.
