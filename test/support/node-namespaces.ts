@@ -36,15 +36,17 @@ export class NodeNamespaces implements Disposable {
 
   /** Words to put before a program's, which then runs on the node. */
   on(name: string): readonly string[] {
+    // The shell stays: as the first process it takes care of those that lost their parent.
     const script = `hostname ${name} && mount --bind ${this.#hosts} /etc/hosts && \
-mkdir -p /tmp/ray && mount -t tmpfs none /tmp/ray && exec "$@"`;
+mkdir -p /tmp/ray && mount -t tmpfs none /tmp/ray && { "$@" & wait; }`;
     const apart = ["--pid", "--fork", "--kill-child", "--mount-proc", "--uts", "--mount"];
-    return [...this.beside(name), "unshare", ...apart, "sh", "-c", script, "sh"];
+    return [...this.beside(name), "unshare", ...apart, "bash", "-c", script, "bash"];
   }
 
   /** The same, sharing nothing of the node but its network. */
   beside(name: string): readonly string[] {
-    return ["ip", "netns", "exec", this.#namespace(name)];
+    // `ip netns exec` would mount another /sys, without the cgroups that slurmd looks for.
+    return ["nsenter", `--net=/run/netns/${this.#namespace(name)}`];
   }
 
   [Symbol.dispose](): void {
