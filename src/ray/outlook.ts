@@ -35,7 +35,7 @@ export class Outlook {
     this.#workers = workers;
   }
 
-  /** From now on no node can be given a daemon; told once. `why`: a sentence with what to do. */
+  /** From now on no node can be given a daemon; told once. `why`: what happened. */
   close(why: string): void {
     if (this.#closed === undefined && this.#workers !== undefined) {
       this.#onNotice(`no more nodes can be given a daemon: ${why}`);

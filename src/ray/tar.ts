@@ -20,9 +20,13 @@ export interface TarEntry {
 
 /** What is to be sent is not what it was when it was announced. */
 export class ChangedError extends RaysidueError {
+  /** Without what to do. */
+  readonly fact: string;
+
   constructor(path: string, options?: { cause?: unknown }) {
-    const text = `${path} changed since this command began; run the same command again`;
-    super("try-again", text, options);
+    const fact = `${path} changed since this command began`;
+    super("try-again", `${fact}; run the same command again`, options);
+    this.fact = fact;
   }
 }
 

@@ -245,7 +245,7 @@ export class WorkerFleet {
     // Also where trying again may help: who starts a fleet is told, and nothing is left.
     const isHopeless = this.#failures >= this.#members.size;
     if (thrown instanceof UnreachableError || isHopeless) this.#first.reject(thrown);
-    if (thrown instanceof ChangedError) return this.#outlook.close(thrown.message);
+    if (thrown instanceof ChangedError) return this.#outlook.close(thrown.fact);
     this.#say(node, messageOf(thrown));
   }
 
