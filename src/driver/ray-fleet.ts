@@ -23,6 +23,8 @@ import {
   findSharedScheduler,
   type OwnFleet,
   SchedulerHere,
+  type SchedulerPlace,
+  sharedSchedulerAt,
   startHeadScheduler,
 } from "./ray-scheduler.ts";
 
@@ -62,12 +64,13 @@ export class RayFleet {
   /** The scheduler's, `HOST:PORT`. */
   readonly address: string;
   readonly token: string;
-  readonly #cluster: RayCluster;
+  /** Absent where the fleet was found without asking the cluster. */
+  readonly #cluster: RayCluster | undefined;
   readonly #broken = new Deferred<never>();
   readonly #owned: Owned | undefined;
   #isClosing = false;
 
-  private constructor(cluster: RayCluster, at: { address: string; token: string }, owned?: Owned) {
+  private constructor(cluster: RayCluster | undefined, at: SchedulerPlace, owned?: Owned) {
     this.#cluster = cluster;
     this.address = at.address;
     this.token = at.token;
@@ -81,18 +84,16 @@ export class RayFleet {
 
   /** Throws RaysidueError; the cluster is then as it was. */
   static async start(start: RayFleetStart): Promise<RayFleet> {
-    const { options } = start;
-    const cluster = await openCluster(start.address, {
-      token: start.userToken,
-      environment: process.env,
-    });
+    const { address, userToken, options } = start;
+    // The bridge answers at once; Ray Client takes seconds.
+    const isSlow = address.scheme === "ray";
+    const joined = isSlow ? await sharedSchedulerAt(address.host, userToken) : undefined;
+    if (joined !== undefined) return RayFleet.#join(undefined, joined, options);
+    const cluster = await openCluster(address, { token: userToken, environment: process.env });
     options.onNotice?.(`${cluster.description}`);
     try {
-      const shared = await findSharedScheduler(cluster, start.userToken);
-      if (shared !== undefined) {
-        options.onNotice?.(`using the fleet that is up, scheduler at ${shared.address}`);
-        return new RayFleet(cluster, shared);
-      }
+      const shared = await findSharedScheduler(cluster, userToken);
+      if (shared !== undefined) return RayFleet.#join(cluster, shared, options);
       return await RayFleet.#own(cluster, start);
     } catch (thrown) {
       await cluster.close();
@@ -114,7 +115,16 @@ export class RayFleet {
   async close(): Promise<void> {
     this.#isClosing = true;
     if (this.#owned !== undefined) await release(this.#owned);
-    await this.#cluster.close();
+    await this.#cluster?.close();
+  }
+
+  static #join(
+    cluster: RayCluster | undefined,
+    at: SchedulerPlace,
+    { onNotice }: RayFleetOptions,
+  ): RayFleet {
+    onNotice?.(`using the fleet that is up, scheduler at ${at.address}`);
+    return new RayFleet(cluster, at);
   }
 
   static async #own(cluster: RayCluster, start: RayFleetStart): Promise<RayFleet> {

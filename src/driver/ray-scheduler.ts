@@ -15,10 +15,13 @@ import type { RayCluster } from "../ray/cluster.ts";
 import { DaemonBoard } from "../ray/daemon-board.ts";
 import { type Supplies, startDaemon } from "../ray/daemon-start.ts";
 import { SchedulerConnection } from "../rpc/scheduler-service.ts";
+import { DEFAULT_PORT } from "./address.ts";
 
 /** The fleet that `raysidue cluster up` starts and any later session joins. */
 export const SHARED_FLEET = "shared";
 const ANSWER_MS = 3000;
+/** A guess at where a scheduler is must not hold up who guessed wrong. */
+const AT_ONCE_MS = 500;
 const PROGRAM = fileURLToPath(new URL("../cli/main.js", import.meta.url));
 
 export interface OwnFleet {
@@ -26,6 +29,13 @@ export interface OwnFleet {
   readonly fleet: string;
   readonly token: string;
   readonly supplies: Supplies;
+}
+
+/** A scheduler that answers. */
+export interface SchedulerPlace {
+  /** `HOST:PORT` */
+  readonly address: string;
+  readonly token: string;
 }
 
 /** A scheduler as a child of ours, listening where a cluster's head would reach us. */
@@ -139,11 +149,33 @@ export async function startHeadScheduler(
   }
 }
 
+/**
+ * The shared fleet's scheduler where `raysidue cluster up` puts it if the port is free, found without
+ * asking the cluster. Undefined where no fleet with workers answers at once, and on a loopback host,
+ * which may be a tunnel's end: what answers there need not be of the cluster.
+ */
+export async function sharedSchedulerAt(
+  host: string,
+  token: string | undefined,
+): Promise<SchedulerPlace | undefined> {
+  if (token === undefined || /^(127\.|localhost$|\[::1\]$)/.test(host)) return undefined;
+  const address = `${host}:${DEFAULT_PORT}`;
+  const connection = new SchedulerConnection(address, token);
+  try {
+    const { workers } = await connection.status(AT_ONCE_MS);
+    return workers.length > 0 ? { address, token } : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    connection.close();
+  }
+}
+
 /** The shared fleet's scheduler, if there is one. Throws RaysidueError where it is not reached. */
 export async function findSharedScheduler(
   cluster: RayCluster,
   token: string | undefined,
-): Promise<{ address: string; token: string } | undefined> {
+): Promise<SchedulerPlace | undefined> {
   if (token === undefined) return undefined;
   const daemons = await cluster.findDaemons(SHARED_FLEET);
   const scheduler = daemons.find(({ role, state }) => role === "scheduler" && state === "running");
