@@ -44,7 +44,7 @@ export interface RefusedPose {
 export type PoseEntry = ReadPose | RefusedPose;
 
 /** Changes when readers, what is refused, or the bytes of an item do. */
-const READING = "1";
+const READING = "2";
 const SETTLED_MS = 2000;
 /** Entries that are made durable together. */
 const BATCH_ENTRIES = 2048;

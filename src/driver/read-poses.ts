@@ -170,6 +170,7 @@ class PoseReader {
     const { detected } = this.#parts;
     const { name: file } = input;
     const entries: PoseEntry[] = [];
+    let records = 0;
     const refuse = async (place: PosePlace, error: RaysidueError) => {
       if (detected !== undefined) detected.refuse(place, error);
       else entries.push(await this.#refuseFor(error, place));
@@ -177,6 +178,7 @@ class PoseReader {
     try {
       for await (const record of await this.#open(input)) {
         this.#checkSignal();
+        records++;
         if (record.kind === "fault") {
           const { name, line, error } = record.fault;
           await refuse({ file, name, line }, error);
@@ -189,7 +191,10 @@ class PoseReader {
     } catch (thrown) {
       // A file that is no text is one pose less, not the end of a campaign.
       if (!(thrown instanceof RaysidueError) || thrown.code !== "bad-input") throw thrown;
-      await refuse({ file, name: stemOf(file), line: 1 }, thrown);
+      const read =
+        records === 0 ? "" : `; ${records} poses of the file come before it, none is read after it`;
+      const error = new RaysidueError("bad-input", messageOf(thrown) + read, { cause: thrown });
+      await refuse({ file, name: stemOf(file), line: 1 }, error);
     }
     return entries;
   }

@@ -59,3 +59,30 @@ test("what is no index is refused with its line", () => {
     });
   }
 });
+
+test("an entry without a tag is a fault of its own: what follows is read", async () => {
+  async function* bytes() {
+    yield Buffer.from(archive("a", " ", "b"));
+  }
+  const said: string[] = [];
+  for await (const record of readQuiver(bytes(), "d.qv")) {
+    if (record.kind === "structure") said.push(record.structure.name);
+    else said.push(`${record.fault.name}: ${record.fault.error.message}`);
+  }
+  assert.deepEqual(said, ["a", "d_entry_2: d.qv:3: QV_TAG without a tag", "b"]);
+});
+
+test("a line that is too long ends the archive, and what came before it is read", async () => {
+  async function* bytes() {
+    // All in one piece, as files come that are fetched ahead.
+    yield Buffer.from(archive("a", "b", "x".repeat(20_000), "c"));
+  }
+  const names: string[] = [];
+  const reading = async () => {
+    for await (const record of readQuiver(bytes(), "d.qv")) {
+      if (record.kind === "structure") names.push(record.structure.name);
+    }
+  };
+  await assert.rejects(reading, { message: /^d\.qv:5: a line of more than 16384 bytes/ });
+  assert.deepEqual(names, ["a"]);
+});

@@ -20,12 +20,16 @@ export async function* readTextLines(
     rest = lines.pop()!;
     for (let i = 0; i < lines.length; i++) {
       const line = lines[i]!;
-      if (line.length > options.bytesMax) throw tooLong(options, lineCount + i + 1);
+      if (line.length > options.bytesMax) {
+        // What came before is good, however the bytes were cut into chunks.
+        if (i > 0) yield lines.slice(0, i);
+        throw tooLong(options, lineCount + i + 1);
+      }
       if (line.endsWith("\r")) lines[i] = line.slice(0, -1);
     }
     lineCount += lines.length;
-    if (rest.length > options.bytesMax) throw tooLong(options, lineCount + 1);
     if (lines.length > 0) yield lines;
+    if (rest.length > options.bytesMax) throw tooLong(options, lineCount + 1);
   }
   if (rest !== "") yield [rest.endsWith("\r") ? rest.slice(0, -1) : rest];
 }
