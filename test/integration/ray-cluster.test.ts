@@ -8,12 +8,11 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
-import { type RunningBridge, startBridge } from "../support/bridge.ts";
+import { test } from "node:test";
 import { fastaOf } from "../support/fasta-text.ts";
 import { readEmbeddings, readVectors } from "../support/outputs.ts";
 import { until } from "../support/processes.ts";
-import { absence, RayNodes } from "../support/ray-nodes.ts";
+import { rayOfFile } from "../support/ray-file.ts";
 import {
   assertNoActors,
   assertNothingLeft,
@@ -26,22 +25,9 @@ import {
 } from "../support/ray-runs.ts";
 import { REPOSITORY, Sandbox } from "../support/sandbox.ts";
 
-const skip = absence() ?? false;
-
-let nodes: RayNodes;
-let bridge: RunningBridge;
-let client: string;
-
-before(async () => {
-  if (skip !== false) return;
-  nodes = await RayNodes.start({ count: 3, cpus: 1 });
-  bridge = await startBridge(nodes);
-  client = `ray://${nodes.headAddress}:10001`;
-});
-
-after(async () => {
-  await nodes?.stop();
-});
+const ray = rayOfFile(3);
+const { skip } = ray;
+const client = () => `ray://${ray.nodes.headAddress}:10001`;
 
 for (const way of ["bridge", "Ray Client"]) {
   test(`${way}: the rows of an embedded run, models and code shipped`, { skip }, async () => {
@@ -50,7 +36,7 @@ for (const way of ["bridge", "Ray Client"]) {
     sandbox.write("a.fasta", fastaOf(sequences.slice(0, 60)));
     const embed = ["embed", "a.fasta", "-m", "acme/tiny", "--no-cache", "-o"];
     await sandbox.expect(0, [...embed, "here", "--engines", "1", "--threads", "1"], withModel);
-    const address = way === "bridge" ? bridge.url : client;
+    const address = way === "bridge" ? ray.bridge.url : client();
     const { stderr } = await sandbox.expect(
       0,
       [...embed, "there", "--address", address],
@@ -67,8 +53,8 @@ for (const way of ["bridge", "Ray Client"]) {
         assert(Math.abs(value - there[i]![j]!) < 1e-5, `row ${i}`);
       }
     }
-    assert(readdirSync(join(nodes.folder, "hub-home", "hub")).includes("models--acme--tiny"));
-    await assertNothingLeft(nodes);
+    assert(readdirSync(join(ray.nodes.folder, "hub-home", "hub")).includes("models--acme--tiny"));
+    await assertNothingLeft(ray.nodes);
   });
 }
 
@@ -78,58 +64,58 @@ test("rows of nodes that do not share the output folder are fetched", { skip }, 
   mkdirSync(sandbox.path("private"));
   const script = 'mount -t tmpfs none private && "$@" && cp -r private/out copied';
   const { exit, stderr } = await sandbox.run(
-    ["embed", "a.fasta", "-o", "private/out", "-m", "emulate", "--address", bridge.url],
+    ["embed", "a.fasta", "-o", "private/out", "-m", "emulate", "--address", ray.bridge.url],
     { environment, through: ["unshare", "-m", "sh", "-c", script, "sh"] },
   );
   assert.equal(exit, 0, stderr);
   assert.equal((await readEmbeddings(sandbox.path("copied"))).length, 40);
-  await assertNothingLeft(nodes);
+  await assertNothingLeft(ray.nodes);
 });
 
 test("Ctrl-C, by either way, leaves the cluster as it was", { skip }, async () => {
-  for (const address of [bridge.url, client]) {
+  for (const address of [ray.bridge.url, client()]) {
     await using sandbox = new Sandbox();
     const driver = startSlowRun(sandbox, address);
     await firstShards(sandbox);
     driver.kill("SIGINT");
     assert.equal((await driver.ended).exit, 130);
-    await assertNothingLeft(nodes);
-    await assertNoActors(sandbox, bridge.url);
+    await assertNothingLeft(ray.nodes);
+    await assertNoActors(sandbox, ray.bridge.url);
   }
 });
 
 test("kill -9 of the driver: nothing is left after the grace time", { skip }, async () => {
   await using sandbox = new Sandbox();
   sandbox.mayLeaveTemporaries = true;
-  const driver = startSlowRun(sandbox, client);
+  const driver = startSlowRun(sandbox, client());
   await firstShards(sandbox);
   driver.kill("SIGKILL");
   await driver.ended;
-  await assertNothingLeft(nodes, 45_000);
-  await assertNoActors(sandbox, bridge.url);
+  await assertNothingLeft(ray.nodes, 45_000);
+  await assertNoActors(sandbox, ray.bridge.url);
 });
 
 test("a fleet that is up is joined by sessions and ended by down", { skip }, async () => {
   await using sandbox = new Sandbox();
-  const at = ["--address", bridge.url];
+  const at = ["--address", ray.bridge.url];
   const { stdout } = await sandbox.expect(0, ["cluster", "up", ...at, "--emulate", "instant"], {
     environment,
   });
-  assert.equal(stdout, `grpc://${nodes.headAddress}:7470\n`);
+  assert.equal(stdout, `grpc://${ray.nodes.headAddress}:7470\n`);
   sandbox.write("a.fasta", fastaOf(sequences));
-  const embed = ["embed", "a.fasta", "-o", "out", "-m", "emulate", "--address", client];
+  const embed = ["embed", "a.fasta", "-o", "out", "-m", "emulate", "--address", client()];
   const { stderr } = await sandbox.expect(0, embed, { environment });
   assert.match(stderr, /using the fleet that is up/);
   await sandbox.expect(0, ["cluster", "down", ...at], { environment });
-  await assertNothingLeft(nodes);
-  await assertNoActors(sandbox, bridge.url);
+  await assertNothingLeft(ray.nodes);
+  await assertNoActors(sandbox, ray.bridge.url);
 });
 
 test("each way of failing says what to do", { skip }, async () => {
   await using sandbox = new Sandbox();
   sandbox.write("a.fasta", fastaOf(sequences));
-  const head = nodes.headAddress;
-  const port = bridge.url.split(":").at(-1);
+  const head = ray.nodes.headAddress;
+  const port = ray.bridge.url.split(":").at(-1);
   const cases: [string, Record<string, string>, RegExp][] = [
     [`bridge://${head}:1`, environment, /no bridge answers at .* start one with/],
     [
@@ -147,7 +133,7 @@ test("each way of failing says what to do", { skip }, async () => {
     const { stderr } = await sandbox.expect(69, args, { environment: given });
     assert.match(stderr, message);
   }
-  await assertNothingLeft(nodes);
+  await assertNothingLeft(ray.nodes);
 });
 
 test("nodes that are full: said which and what to do, the cluster as it was", {
@@ -155,17 +141,17 @@ test("nodes that are full: said which and what to do, the cluster as it was", {
 }, async () => {
   await using sandbox = new Sandbox();
   // Longer than the others wait for room; it is interrupted.
-  const driver = startSlowRun(sandbox, bridge.url, [], "cost=10ms");
-  await until("all nodes at work", async () => (await nodes.workers()).length === 3, 60_000);
-  const second = ["embed", "a.fasta", "-o", "second", "-m", "emulate", "--address", bridge.url];
+  const driver = startSlowRun(sandbox, ray.bridge.url, [], "cost=10ms");
+  await until("all nodes at work", async () => (await ray.nodes.workers()).length === 3, 60_000);
+  const second = ["embed", "a.fasta", "-o", "second", "-m", "emulate", "--address", ray.bridge.url];
   const full = await sandbox.expect(75, second, { environment });
   assert.match(full.stderr, /node \S+ \([\d.]+\): Ray placed no daemon .* --cpus and --gpus/);
-  assert.equal((await nodes.workers()).length, 3);
+  assert.equal((await ray.nodes.workers()).length, 3);
   const large = await sandbox.expect(75, [...second, "--cpus", "9"], { environment });
   assert.match(large.stderr, /no node with 9 CPUs or more; ask for nodes with --min-workers/);
   driver.kill("SIGINT");
   await driver.ended;
-  await assertNothingLeft(nodes);
+  await assertNothingLeft(ray.nodes);
 });
 
 test("a bridge on a Ray older than 2.10 does not start", { skip }, async () => {
@@ -175,10 +161,10 @@ ray.__version__ = "2.9.3"
 sys.argv = ["server.py"]
 sys.path.insert(0, "${REPOSITORY}/cluster/bridge")
 runpy.run_path("${server}", run_name="__main__")`;
-  const old = nodes.spawn(nodes.python, ["-c", script], { RAYSIDUE_TOKEN: "t" });
+  const old = ray.nodes.spawn(ray.nodes.python, ["-c", script], { RAYSIDUE_TOKEN: "t" });
   const [code] = await once(old, "exit");
   assert.equal(code, 1);
-  const said = readFileSync(join(nodes.folder, "spawned.log"), "utf8");
+  const said = readFileSync(join(ray.nodes.folder, "spawned.log"), "utf8");
   assert.match(said, /bridge: Ray 2\.9\.3 is too old; 2\.10 is the oldest that will do/);
 });
 
@@ -191,16 +177,21 @@ test("nodes are asked of Ray's autoscaler, and no more when the driver is gone",
     const script = `import ray
 from ray._private import ray_constants as c
 from ray.experimental.internal_kv import _internal_kv_get as get
-ray.init(address="${nodes.headAddress}:6379", log_to_driver=False)
+ray.init(address="${ray.nodes.headAddress}:6379", log_to_driver=False)
 print((get(c.AUTOSCALER_RESOURCE_REQUEST_CHANNEL if hasattr(c, "AUTOSCALER_RESOURCE_REQUEST_CHANNEL") else "autoscaler_resource_request") or b"").decode())`;
-    return (await nodes.exec("python", ["-c", script])).trim();
+    return (await ray.nodes.exec("python", ["-c", script])).trim();
   };
-  const driver = startSlowRun(sandbox, bridge.url, ["--min-workers", "5", "--cpus", "1"], SLOWER);
+  const driver = startSlowRun(
+    sandbox,
+    ray.bridge.url,
+    ["--min-workers", "5", "--cpus", "1"],
+    SLOWER,
+  );
   await driver.printed(/asking Ray's autoscaler for 5 nodes, 3 are there/, "stderr");
   await firstShards(sandbox);
   assert.equal((JSON.parse(await asked()) as unknown[]).length, 5);
   driver.kill("SIGKILL");
   await driver.ended;
-  await assertNothingLeft(nodes, 60_000);
+  await assertNothingLeft(ray.nodes, 60_000);
   assert.equal(await asked(), "[]");
 });
