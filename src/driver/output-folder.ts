@@ -164,17 +164,31 @@ export class OutputFolder {
 
   async #checkIdentity(identity: Identity): Promise<void> {
     const known = await identityOf(this.path);
-    if (known === undefined) {
-      const text = `${JSON.stringify(identity, undefined, 2)}\n`;
-      return writeFileAtomically(identityPathIn(this.path), text);
-    }
+    if (known === undefined) return this.#claim(identity);
     const names = new Set([...Object.keys(known), ...Object.keys(identity)]);
     const different = [...names].filter((name) => known[name] !== identity[name]);
     if (different.length === 0) return;
+    // A run that was refused, a misspelt chain perhaps, left nothing that could be lost.
+    if (!(await this.#hasResults())) return this.#claim(identity);
     const shown = different.map((name) => `${name} ${known[name]} there, ${identity[name]} now`);
     throw new RaysidueError(
       "usage",
       `output folder ${this.path} belongs to a run with other parameters (${shown.join("; ")}); name another folder`,
     );
+  }
+
+  #claim(identity: Identity): Promise<void> {
+    const text = `${JSON.stringify(identity, undefined, 2)}\n`;
+    return writeFileAtomically(identityPathIn(this.path), text);
+  }
+
+  /** A run ended well here, or computed a row before it was stopped. */
+  async #hasResults(): Promise<boolean> {
+    if ((await this.#entries()).includes("run.json")) return true;
+    for (const folder of [this.shards, this.sequences]) {
+      const found = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+      if (found.some((entry) => entry.isFile())) return true;
+    }
+    return false;
   }
 }

@@ -33,6 +33,15 @@ test("a folder of other parameters is left as it is", async () => {
   await sandbox.expect(0, [...EMBED, "--max-length", "500", "--on-invalid", "skip"]);
 });
 
+test("a folder in which nothing was computed is anybody's", async () => {
+  await using sandbox = new Sandbox();
+  sandbox.write("a.fasta", fastaOf(sequences.slice(0, 5)));
+  sandbox.write("empty.fasta", "");
+  await sandbox.expect(65, [...EMBED.with(1, "empty.fasta"), "--pool", "max"]);
+  await sandbox.expect(0, EMBED);
+  assert.match((await sandbox.expect(64, [...EMBED, "--pool", "max"])).stderr, /other parameters/);
+});
+
 test("a folder with somebody else's files is left as it is", async () => {
   await using sandbox = new Sandbox();
   sandbox.write("a.fasta", fastaOf(sequences.slice(0, 5)));
