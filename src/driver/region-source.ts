@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { fromSystemError, RaysidueError } from "../base/errors.ts";
-import { readTsv } from "../formats/tsv.ts";
+import { readTsv, USER_TABLE } from "../formats/tsv.ts";
 import type { AskingJob, SequenceAnswers } from "./sequence-answers.ts";
 
 export interface RegionSource {
@@ -26,7 +26,7 @@ export const REGION_COLUMNS = ["sequence", "regions"] as const;
 export async function openRegionTable(path: string): Promise<RegionSource> {
   const known = new Map<string, string>();
   let line = 1;
-  for await (const rows of readTsv(path, REGION_COLUMNS)) {
+  for await (const rows of readTsv(path, REGION_COLUMNS, USER_TABLE)) {
     for (const [sequence = "", regions = ""] of rows) {
       line++;
       const isWrong = sequence.length !== regions.length || !/^[.F123L456]+$/.test(regions);

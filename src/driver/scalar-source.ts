@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { fromSystemError, RaysidueError } from "../base/errors.ts";
-import { readTsv } from "../formats/tsv.ts";
+import { readTsv, USER_TABLE } from "../formats/tsv.ts";
 import type { EmbedInput } from "../kind/embed.ts";
 import type { NamedSpace } from "../store/cache.ts";
 import type { ProvidedModel } from "./model-archive.ts";
@@ -63,7 +63,7 @@ export const SCALAR_COLUMNS = ["sequence", "scalars"] as const;
 export async function openScalarTable(path: string): Promise<ScalarSource> {
   const table = new Map<string, Float32Array>();
   let line = 1;
-  for await (const rows of readTsv(path, SCALAR_COLUMNS)) {
+  for await (const rows of readTsv(path, SCALAR_COLUMNS, USER_TABLE)) {
     for (const [sequence = "", text = ""] of rows) {
       line++;
       const numbers = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : +part));

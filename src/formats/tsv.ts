@@ -89,48 +89,50 @@ export class TsvWriter {
   }
 }
 
+const OWN_TABLE = "the file was changed or cut short; delete it and run the command again";
+/** What to do about a table that a user wrote. */
+export const USER_TABLE = "write a header, tabs between fields, and an end to each line";
+/** Of a header that is none: it may be a program. */
+const HEADER_SHOWN = 80;
+
 /**
  * Reads a table written by `TsvWriter`, a block of rows at a time, header first checked against
- * `columns`. Throws RaysidueError (bad-input) with file:line where a row has another number of
- * fields, the header differs, or the last line has no end (a file cut short).
+ * `columns`. Throws RaysidueError (bad-input) with file:line, and `advice`, where a row has another
+ * number of fields, the header differs, or the last line has no end (a file cut short).
  */
 export async function* readTsv(
   path: string,
   columns: readonly string[],
+  advice: string = OWN_TABLE,
 ): AsyncGenerator<string[][]> {
+  const badTable = (line: number, text: string) =>
+    new RaysidueError("bad-input", `${path}:${line}: ${text}; ${advice}`);
   let lineNumber = 0;
   let rest = "";
   try {
     for await (const piece of createReadStream(path, { encoding: "utf8" })) {
       const lines = (rest + piece).split("\n");
       rest = lines.pop()!;
-      if (rest.length > LINE_CHARS_MAX) throw badTable(path, lineNumber + 1, "line too long");
+      if (rest.length > LINE_CHARS_MAX) throw badTable(lineNumber + 1, "line too long");
       const rows: string[][] = [];
       for (const line of lines) {
         lineNumber++;
         const fields = line.split("\t").map(unescapeField);
-        if (lineNumber === 1) checkHeader(path, fields, columns);
-        else if (fields.length === columns.length) rows.push(fields);
-        else {
-          const counts = `${fields.length} fields instead of ${columns.length}`;
-          throw badTable(path, lineNumber, counts);
+        if (lineNumber === 1) {
+          if (fields.join("\t") === columns.join("\t")) continue;
+          const found = JSON.stringify(fields.join(" ").slice(0, HEADER_SHOWN));
+          throw badTable(1, `header ${found} instead of "${columns.join(" ")}"`);
         }
+        if (fields.length !== columns.length) {
+          throw badTable(lineNumber, `${fields.length} fields instead of ${columns.length}`);
+        }
+        rows.push(fields);
       }
       if (rows.length > 0) yield rows;
     }
   } catch (thrown) {
     throw fromSystemError(thrown, `cannot read ${path}`);
   }
-  if (rest !== "") throw badTable(path, lineNumber + 1, "the last line has no end");
-  if (lineNumber === 0) throw badTable(path, 1, "the header line is missing");
-}
-
-function checkHeader(path: string, found: readonly string[], columns: readonly string[]): void {
-  if (found.length === columns.length && found.every((name, i) => name === columns[i])) return;
-  throw badTable(path, 1, `header "${found.join(" ")}" instead of "${columns.join(" ")}"`);
-}
-
-function badTable(path: string, line: number, text: string): RaysidueError {
-  const advice = "the file was changed or cut short; delete it and run the command again";
-  return new RaysidueError("bad-input", `${path}:${line}: ${text}; ${advice}`);
+  if (rest !== "") throw badTable(lineNumber + 1, "the last line has no end");
+  if (lineNumber === 0) throw badTable(1, "the header line is missing");
 }
