@@ -62,7 +62,10 @@ class Annotator:
                 domain = Domain(found["chain"], start, found["confidence"], positions)
                 anchor(domain, sequence)
                 domains.append(domain)
-        return _pack(domains[:DOMAINS_MAX], "" if domains else note)
+        if len(domains) > DOMAINS_MAX:
+            note = f"{len(domains)} domains, of which the first {DOMAINS_MAX} are listed"
+            return _pack(domains[:DOMAINS_MAX], note)
+        return _pack(domains, "" if domains else note)
 
 
 def _pieces(length: int) -> range:
