@@ -7,7 +7,7 @@
  */
 import { RaysidueError } from "../base/errors.ts";
 import type { BatchProgress, Progress, SchedulerStatus, ShardRows } from "../rpc/messages.ts";
-import type { Attempt, Command, LeaseId, RunId, WorkerId } from "./core/events.ts";
+import type { Attempt, Command, Event, LeaseId, RunId, WorkerId } from "./core/events.ts";
 import { explainDevice, explainTask, type Names } from "./core/explain.ts";
 import { progressOf } from "./core/progress.ts";
 import type { Core } from "./core/state.ts";
@@ -173,6 +173,11 @@ export class Books {
       worker.sharedRuns.delete(runId);
       worker.send({ type: "closeRun", runId });
     }
+  }
+
+  /** As if every worker had said something just now. */
+  everybodyHeard(): Event[] {
+    return [...this.workers.keys()].map((worker) => ({ type: "workerHeard", worker }));
   }
 
   progress(run: RunRecord): Progress | undefined {

@@ -19,8 +19,8 @@ import { SchedulerShell } from "./shell.ts";
 
 /** A worker that is alive says so this often ... */
 const HEARTBEAT_MS = 1000;
-/** ... and is given up after this long without a word: five missed heartbeats. */
-const LOST_AFTER_MS = 5000;
+/** ... and is given up after this long without a word: three missed heartbeats. */
+const LOST_AFTER_MS = 3000;
 
 export interface SchedulerOptions {
   /** `HOST:PORT`; port 0 takes any free one. */

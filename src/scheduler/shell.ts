@@ -22,6 +22,7 @@ import type { Command, DeviceId, Event, LeaseId, RunId, WorkerId } from "./core/
 import { type Core, createCore, epochOf } from "./core/state.ts";
 import { step } from "./core/step.ts";
 import { CREDIT_BYTES, RunRecord } from "./run-record.ts";
+import { StallWatch } from "./stall-watch.ts";
 import { WorkerRecord } from "./worker-record.ts";
 
 /** A person's eye follows a progress line at this rate; finer would only cost messages. */
@@ -52,6 +53,7 @@ export class SchedulerShell {
   /** Events that came up while commands were being carried out. */
   readonly #events: Event[] = [];
   #isStepping = false;
+  readonly #stall = new StallWatch(TICK_MS);
   #nextId = 1;
   #timer: NodeJS.Timeout | undefined;
   #progressTimer: NodeJS.Timeout | undefined;
@@ -247,7 +249,8 @@ export class SchedulerShell {
   // ---- the core ------------------------------------------------------------------------------
 
   #step(event: Event): void {
-    this.#events.push(event);
+    const hasStalled = this.#stall.hasEnded(this.#options.now());
+    this.#events.push(...(hasStalled ? this.#books.everybodyHeard() : []), event);
     if (this.#isStepping) return;
     this.#isStepping = true;
     try {

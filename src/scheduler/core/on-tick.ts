@@ -14,6 +14,8 @@ import type { Core, Lease, RunState } from "./state.ts";
 import { rescueLate } from "./tail.ts";
 
 const SWEEP_MS = 250;
+/** A worker that says something every second may have died. */
+const SILENT_MS = 2000;
 /** Copies of one task that may run at once besides the first. */
 const HOLDERS_MAX = 3;
 
@@ -35,7 +37,14 @@ export function sweep(core: Core, now: number): void {
 function dropSilentWorkers(core: Core, now: number): void {
   for (const worker of [...core.workers.values()]) {
     const silentMs = now - worker.heardAt;
-    if (silentMs <= core.options.lostAfterMs) continue;
+    const leftMs = core.options.lostAfterMs - silentMs;
+    if (leftMs >= 0) {
+      // Given up when its time is over, not at the tick after that.
+      if (silentMs > SILENT_MS) {
+        core.wakeAt = Math.min(core.wakeAt, now + Math.max(leftMs + 1, SWEEP_MS));
+      }
+      continue;
+    }
     const reason = `nothing heard for ${(silentMs / 1000).toFixed(1)} s`;
     core.commands.push({ type: "dropWorker", worker: worker.id, reason });
     onWorkerLost(core, worker.id, { reason, isSilent: true, now });

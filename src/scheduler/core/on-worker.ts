@@ -14,6 +14,7 @@ import {
   epochOf,
   type Lease,
   markHungry,
+  type RunState,
   type Serving,
   type WorkerState,
 } from "./state.ts";
@@ -56,11 +57,28 @@ export function onWorkerLost(
   for (const device of worker.devices) if (device.running !== undefined) runningCount += 1;
   const blame = isSilent || runningCount > 1 ? "weak" : "strong";
   if (!worker.isDraining) noteLoss(core, worker, now);
+  const runs = new Set<RunState>();
   for (const device of worker.devices) {
     core.devices.delete(device.id);
     core.hungry.delete(device);
+    if (device.running !== undefined) runs.add(device.running.run);
     loseLeases(core, device, { now, reason, blame, of: undefined });
     for (const serving of [...device.servings.values()]) unserve(serving, now);
+  }
+  for (const run of runs) makeRoom(core, run, now);
+}
+
+/** What was lost had begun: it goes ahead of what merely waits on other devices. */
+function makeRoom(core: Core, run: RunState, now: number): void {
+  let wanted = run.groups.length;
+  for (const { device } of run.servings.values()) {
+    const { waiting } = device;
+    // A device without one is given a group in this very step.
+    const isFree = waiting === undefined;
+    if (wanted === 0) return;
+    if (!isFree && (waiting.run !== run || waiting.reason === "retry")) continue;
+    if (!isFree) orderBack(core, waiting, { what: "waiting", now });
+    wanted -= 1;
   }
 }
 

@@ -43,7 +43,7 @@ export interface CoreOptions {
 
 export const DEFAULT_OPTIONS: CoreOptions = {
   epochFirst: 1,
-  lostAfterMs: 5_000,
+  lostAfterMs: 3_000,
   retriesMax: 3,
   refusalGraceMs: 30_000,
   cancelGraceMs: 10_000,

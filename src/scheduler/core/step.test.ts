@@ -160,6 +160,24 @@ test("a lost worker's tasks go to others at once, and its late reports are stale
   assert.equal(outcomes.filter((outcome) => outcome === "stale").length, 2);
 });
 
+test("what had begun on a lost worker goes ahead of what waits elsewhere", () => {
+  const bench = new Bench();
+  bench.open(lengths(3000));
+  for (const worker of [1, 2, 3]) bench.join(worker);
+  // Until the devices are known and full.
+  for (let i = 0; i < 12; i++) bench.finish(bench.pending()[0]!);
+  const begun = new Set(bench.core.devices.get(100 as DeviceId)!.running!.tasks);
+  bench.tell({ type: "workerLost", worker: 1 as WorkerId, reason: "connection closed" });
+  bench.giveBack();
+  const waiting = [200, 300].map((id) => bench.core.devices.get(id as DeviceId)!.waiting!);
+  for (const { reason, tasks } of waiting) {
+    assert.equal(reason, "retry");
+    assert.ok([...tasks].every((task) => begun.has(task)));
+  }
+  bench.drain();
+  assert.deepEqual(inOrder(bench.committed()), range(3000));
+});
+
 test("a report under another epoch, of another worker or of tasks not held changes nothing", () => {
   const bench = new Bench();
   bench.open(lengths(300));
