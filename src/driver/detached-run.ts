@@ -98,7 +98,8 @@ export class DetachedRuns {
   async list(): Promise<readonly DetachedRun[]> {
     const daemons = await this.#cluster.findDaemons();
     const kept = daemons.filter(({ role, state }) => role === "run" && state !== "ended");
-    return Promise.all(kept.map((daemon) => this.#read(daemon)));
+    const read = await Promise.all(kept.map((daemon) => this.#read(daemon)));
+    return read.filter((run) => run !== undefined);
   }
 
   /** Throws RaysidueError "bad-input" where there is no such run. */
@@ -179,8 +180,12 @@ export class DetachedRuns {
     };
   }
 
-  async #read(daemon: DaemonStatus): Promise<DetachedRun> {
-    return this.#readKnown(daemon.name);
+  /** Undefined where its files are not there: it begins just now, or its time is over. */
+  async #read({ name }: DaemonStatus): Promise<DetachedRun | undefined> {
+    return this.#readKnown(name).catch((thrown: unknown) => {
+      if (thrown instanceof RaysidueError && thrown.code === "unavailable") return undefined;
+      throw thrown;
+    });
   }
 
   async #readKnown(name: string): Promise<DetachedRun> {

@@ -69,9 +69,9 @@ test("an archive's digest is that of its bytes, whatever the order of its entrie
   assert.equal(archive.file.digest, digest);
 });
 
-test("a file that changed while it was read is refused", async () => {
+test("a file that changed meanwhile is refused", async () => {
   using here = sandbox();
   const [, block] = entriesIn(here.folder);
   writeFileSync(block!.path, "shorter");
-  await assert.rejects(bytesOf([block!]), /changed while it was read/);
+  await assert.rejects(bytesOf([block!]), /changed since this command began/);
 });

@@ -141,6 +141,8 @@ test("score --detach: poses, tables and a model of a folder go along, the rankin
   }
   assert.deepEqual(there.failed, here.failed, "files are called as here");
   assert(existsSync(sandbox.path("there", "scores", "part-00000.parquet")));
+  const brought = readdirSync(join(ray.nodes.folder, "hub-home", "hub"));
+  assert.equal(brought.filter((name) => name.startsWith("raysidue--")).length, 1, `${brought}`);
   assert.deepEqual(keptRuns(), []);
   await assertNothingLeft(ray.nodes);
 });
