@@ -150,7 +150,8 @@ class Analyst {
     const stages: OpenStage[] = [];
     for (const question of asked) stages.push(await this.#openQuestion(question));
     const left = [...stages, own].filter(({ items }) => items > 0);
-    const predicted = await this.#predict(left, inputs.readSeconds, recalled);
+    const isFleetEarly = subject.startsFleetEarly === true && located === 0;
+    const predicted = await this.#predict(left, { ...inputs, isFleetEarly }, recalled);
     const count = (value: number) => Math.round(factor * value);
     return {
       kind: subject.space.kind,
@@ -203,7 +204,7 @@ class Analyst {
 
   async #predict(
     stages: readonly OpenStage[],
-    readSeconds: number,
+    { readSeconds, isFleetEarly }: { readonly readSeconds: number; readonly isFleetEarly: boolean },
     recalled: Learned | undefined,
   ): Promise<Pick<Analysis, "stages"> & Partial<Analysis>> {
     const { sample, fleet, launchSeconds = 0 } = this.#options;
@@ -220,7 +221,10 @@ class Analyst {
       const { stage, plan } = each;
       learned.push((isLast ? recalled : undefined) ?? (await this.#teacher.learn(stage, plan)));
     }
-    const launch = launchSeconds + (await this.#teacher.fleetSeconds());
+    const { start, end } = await this.#teacher.fleetSeconds();
+    // A fleet that is sure to be needed starts while inputs are read (sequence-job.ts).
+    const hidden = isFleetEarly ? Math.min(start, readSeconds) : 0;
+    const launch = launchSeconds + start + end - hidden;
     const planned = stages.map(({ work }, i) => ({ work, costs: learned[i]! }));
     const run: PlannedRun = { serialSeconds: launch + readSeconds, stages: planned };
     const nodes = nodesWorth(run);

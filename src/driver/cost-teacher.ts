@@ -57,11 +57,11 @@ export class CostTeacher {
   }
 
   /** What a fleet of the session's own takes to start and to end. Closes the session. */
-  async fleetSeconds(): Promise<number> {
+  async fleetSeconds(): Promise<{ readonly start: number; readonly end: number }> {
     await this.startFleet();
     const startedAt = performance.now();
     await this.#session.close();
-    return this.#startSeconds! + (performance.now() - startedAt) / 1000;
+    return { start: this.#startSeconds!, end: (performance.now() - startedAt) / 1000 };
   }
 
   /** Of a stage of which the plan has items left. */

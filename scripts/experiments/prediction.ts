@@ -1,0 +1,201 @@
+/**
+ * What `raysidue analyze` says a run takes, beside what it takes:
+ * `node dist/scripts/experiments/prediction.js --fasta CHAINS [--cases annotate,score-100]`.
+ *
+ * Owns: the cases, and that each is asked first and run then, whole processes, nothing known before
+ * (no results, no remembered costs; what is made once a machine is there). Writes
+ * docs/experiments/prediction.*. Other work on the machine between the two shows as an error.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import os from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { ownCacheFolder } from "../../src/model/environment.ts";
+import { need } from "../bench/context.ts";
+import { readPoseSource, writePoses } from "../bench/poses.ts";
+import { readSequences, writeFasta } from "../bench/sequences.ts";
+import { Circumstances, writeReport } from "./report.ts";
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+const PROGRAM = path("../../src/cli/main.js");
+const STRUCTURE = path("../../../test/data/deeprank/4G6J.pdb.gz");
+const CHAINS = ["--heavy", "H", "--light", "L", "--antigen", "A"];
+
+export interface PredictedRun {
+  /** Arguments that `analyze` has for the run. */
+  readonly analyze: readonly string[];
+  readonly run: readonly string[];
+  /** Scratch. */
+  readonly folder: string;
+}
+
+export interface Prediction {
+  readonly predicted: number;
+  readonly seconds: number;
+  /** How far the prediction is off, as a share of what the run took. */
+  readonly error: number;
+}
+
+/** Predicts a run, then runs it. Throws where either fails. */
+export async function predictAndRun({ analyze, run, folder }: PredictedRun): Promise<Prediction> {
+  const output = join(folder, "out");
+  await makeCache(folder);
+  const asked = await whole(["analyze", ...analyze, "--no-cache", "--json"], folder);
+  const { oneNode: predicted } = (JSON.parse(asked.said) as { seconds: { oneNode: number } })
+    .seconds;
+  const { seconds } = await whole([...run, "-o", output, "--no-cache"], folder);
+  await rm(output, { recursive: true, force: true });
+  return { predicted, seconds, error: Math.abs(predicted / seconds - 1) };
+}
+
+const cacheOf = (folder: string) => join(folder, "cache");
+
+/** Raysidue's own cache with what is made once a machine, and no costs that were learned before. */
+async function makeCache(folder: string): Promise<void> {
+  const own = ownCacheFolder(process.env);
+  await rm(cacheOf(folder), { recursive: true, force: true });
+  await mkdir(cacheOf(folder), { recursive: true });
+  for (const name of ["venvs", "layout.json", "digests"]) {
+    if (existsSync(join(own, name))) await symlink(join(own, name), join(cacheOf(folder), name));
+  }
+}
+
+/** One run of the program, from just before it starts until it has ended. */
+async function whole(
+  args: readonly string[],
+  folder: string,
+): Promise<{ said: string; seconds: number }> {
+  const startedAt = performance.now();
+  const child = spawn(process.execPath, [PROGRAM, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, RAYSIDUE_CACHE_DIR: cacheOf(folder) },
+  });
+  let [said, complained] = ["", ""];
+  child.stdout.on("data", (bytes: Buffer) => {
+    said += bytes.toString();
+  });
+  child.stderr.on("data", (bytes: Buffer) => {
+    complained = (complained + bytes.toString()).slice(-2000);
+  });
+  const [code] = await once(child, "close");
+  if (code !== 0) throw new Error(`raysidue ${args[0]} ended with ${code}: ${complained}`);
+  return { said, seconds: (performance.now() - startedAt) / 1000 };
+}
+
+interface Case {
+  readonly name: string;
+  readonly what: string;
+  /** Writes the inputs into `folder`; returns what is analyzed and run. */
+  prepare(folder: string): Promise<Omit<PredictedRun, "folder">>;
+}
+
+/** Chains evenly spread over the file, each once. */
+async function chains(folder: string, count: number): Promise<string> {
+  const flags = readFlags();
+  // AntiBERTy takes no longer ones.
+  const all = [
+    ...new Set(await readSequences(need(flags.fasta, "--fasta", "antibody chains"))),
+  ].filter(({ length }) => length <= 510);
+  const step = Math.max(1, all.length / count);
+  const taken = Array.from(
+    { length: Math.min(count, all.length) },
+    (_, i) => all[Math.floor(i * step)]!,
+  );
+  const fasta = join(folder, "chains.fasta");
+  await writeFasta(fasta, taken);
+  return fasta;
+}
+
+const embedding =
+  (count: number, ...options: string[]): Case["prepare"] =>
+  async (folder) => {
+    const fasta = await chains(folder, count);
+    const extra = ["--offline", ...options];
+    return { analyze: [fasta, ...extra], run: ["embed", fasta, ...extra] };
+  };
+
+const scoring =
+  (count: number, ...which: string[]): Case["prepare"] =>
+  async (folder) => {
+    const poses = join(folder, "poses");
+    const source = await readPoseSource(STRUCTURE, ["A"]);
+    await writePoses(source, { folder: poses, count, seed: 6, degrees: 3 });
+    const run = ["score", poses, ...which, "--embed-model", "none"];
+    return { analyze: [poses, ...which], run };
+  };
+
+const CASES: readonly Case[] = [
+  {
+    name: "annotate",
+    what: "annotating the whole file",
+    prepare: async () => {
+      const fasta = need(readFlags().fasta, "--fasta", "antibody chains");
+      return { analyze: [fasta, "--annotate"], run: ["annotate", fasta] };
+    },
+  },
+  { name: "embed-300", what: "embedding 300 distinct chains", prepare: embedding(300) },
+  {
+    name: "residues-300",
+    what: "the same, a vector a residue",
+    prepare: embedding(300, "--per-residue"),
+  },
+  { name: "embed-2000", what: "embedding 2,000 distinct chains", prepare: embedding(2000) },
+  { name: "score-100", what: "scoring 100 poses", prepare: scoring(100, ...CHAINS) },
+  { name: "auto-100", what: "the same, chains found", prepare: scoring(100, "--auto") },
+  { name: "score-400", what: "scoring 400 poses", prepare: scoring(400, ...CHAINS) },
+];
+
+function readFlags() {
+  return parseArgs({
+    options: {
+      /** Antibody chains; not part of the repository. */
+      fasta: { type: "string" },
+      cases: { type: "string", default: CASES.map(({ name }) => name).join(",") },
+      "dry-run": { type: "boolean", default: false },
+    },
+  }).values;
+}
+
+async function main(): Promise<void> {
+  const flags = readFlags();
+  const circumstances = new Circumstances();
+  const rows: string[][] = [];
+  const measured: object[] = [];
+  for (const name of flags.cases.split(",")) {
+    const found = CASES.find((each) => each.name === name);
+    if (found === undefined) throw new Error(`no case ${name}`);
+    const folder = await mkdtemp(join(os.tmpdir(), "raysidue-prediction-"));
+    try {
+      const load = os.loadavg()[0]!;
+      const prediction = await predictAndRun({ ...(await found.prepare(folder)), folder });
+      const { predicted, seconds, error } = prediction;
+      const off = `${(100 * error).toFixed(0)} %`;
+      rows.push([found.what, predicted.toFixed(1), seconds.toFixed(1), off]);
+      measured.push({ name, ...prediction, load });
+      process.stderr.write(
+        `${name}: ${rows.at(-1)!.slice(1).join(", ")}; load ${load.toFixed(1)}\n`,
+      );
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+  if (flags["dry-run"]) return;
+  await writeReport(
+    {
+      name: "prediction",
+      title: "What analyze predicts, and what runs take",
+      paragraphs: [
+        "Whole processes on this machine, nothing known before: `analyze` computes a sample and predicts, then the run is made. Other work on the machine shows as an error.",
+      ],
+      tables: [{ columns: ["run", "predicted, s", "took, s", "off by"], rows }],
+      data: { measured },
+    },
+    circumstances,
+  );
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main();
