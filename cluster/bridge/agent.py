@@ -237,6 +237,8 @@ class NodeAgent:
         self._log: collections.deque[str] = collections.deque(maxlen=LOG_LINES_MAX)
         self._child: subprocess.Popen | None = None
         self._is_stopping = False
+        # Ray's process of this node; another one adopts us when it dies.
+        self._raylet = os.getppid()
         self._heard = time.monotonic()
         self._install_lock = threading.Lock()
         self._parts: dict[str, Any] = {}
@@ -493,6 +495,9 @@ class NodeAgent:
             code, exit_signal = self._run_once(node, address)
             if self._is_stopping:
                 return self._set("ended", "stopped")
+            if os.getppid() != self._raylet:
+                # Ray ends us in a moment: another daemon would only take work into its death.
+                return self._set("ended", "its node is gone")
             how = exit_signal or f"exit code {code}"
             if code in FINAL_EXITS and not exit_signal:
                 if code == EXIT_NO_SCHEDULER and self._spec.get("asksAutoscaler"):

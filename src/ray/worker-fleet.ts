@@ -228,7 +228,8 @@ export class WorkerFleet {
   /** A daemon that ends well by itself had no work. */
   #wasGivenBack(last: DaemonStatus | undefined): boolean {
     const { idleMaxSeconds } = this.#options;
-    return idleMaxSeconds !== undefined && last?.state === "ended" && last.exitCode === 0;
+    const hasEnded = last?.state === "ended" && last.exitCode === 0 && last.exitSignal === "";
+    return idleMaxSeconds !== undefined && hasEnded;
   }
 
   /** Leaves a node to Ray: its agent ends at once, and nobody asks for it any more. */
