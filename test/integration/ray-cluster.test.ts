@@ -127,11 +127,17 @@ test("each way of failing says what to do", { skip }, async () => {
     [`ray://${head}:1`, environment, /no Ray Client answers at .* without TLS/],
     [`ray://${head}:6379`, environment, /is not Ray Client; its port is/],
     [`http://${head}:8265`, environment, /no Ray dashboard answers at/],
+    // Each at another's port, and TLS where none is.
+    [`bridge://${head}:10001`, environment, /no bridge answers at .* check address/],
+    [`ray://${head}:${port}`, {}, /is not Ray Client; its port is/],
+    [`http://${head}:10001`, environment, /no Ray dashboard answers at/],
+    [`ray://${head}:10001`, { RAY_USE_TLS: "1" }, /with TLS; does the cluster have RAY_USE_TLS=1/],
   ];
   for (const [address, given, message] of cases) {
     const args = ["embed", "a.fasta", "-o", "out", "-m", "emulate", "--address", address];
     const { stderr } = await sandbox.expect(69, args, { environment: given });
     assert.match(stderr, message);
+    assert.equal(stderr.match(/^raysidue: error:/gm)?.length, 1, stderr);
   }
   await assertNothingLeft(ray.nodes);
 });

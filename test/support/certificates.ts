@@ -13,10 +13,11 @@ export function hasOpenssl(): boolean {
   }
 }
 
-/** `NAME.pem`, which signs itself, and `NAME.key` in the sandbox, for a server at an IP address. */
-export function makeCertificate(sandbox: Sandbox, name: string, address: string): void {
+/** `NAME.pem`, which signs itself, and `NAME.key` in the sandbox, for a server at IP addresses. */
+export function makeCertificate(sandbox: Sandbox, name: string, ...addresses: string[]): void {
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-  const names = ["-addext", `subjectAltName=IP:${address}`, "-subj", `/CN=${name}`];
+  const alternatives = addresses.map((address) => `IP:${address}`).join(",");
+  const names = ["-addext", `subjectAltName=${alternatives}`, "-subj", `/CN=${name}`];
   const files = ["-keyout", `${name}.key`, "-out", `${name}.pem`, "-days", "2"];
   const args = ["req", "-x509", ...key, ...names, ...files];
   execFileSync("openssl", args, { cwd: sandbox.folder, stdio: "ignore" });

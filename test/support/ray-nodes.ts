@@ -33,10 +33,15 @@ export interface RayProcess {
   readonly commandLine: string;
 }
 
+/** One cluster at a time in a process; tests run in processes of their own. */
+const SUBNET = `10.${200 + (process.pid % 50)}.${(process.pid >> 6) % 256}`;
+const addressOf = (node: number) => `${SUBNET}.${10 + node}`;
+/** The address that the head will have, for a certificate that names it. */
+export const HEAD_ADDRESS = addressOf(0);
+
 export class RayNodes {
   readonly folder: string;
   readonly #namespace: string;
-  readonly #subnet: string;
   readonly #bin: string;
   readonly #environment: Readonly<Record<string, string>>;
   #count = 0;
@@ -50,7 +55,6 @@ export class RayNodes {
     this.folder = folder;
     this.#bin = bin;
     this.#namespace = `raysidue-${process.pid}`;
-    this.#subnet = `10.${200 + (process.pid % 50)}.${(process.pid >> 6) % 256}`;
     this.#environment = {
       PATH: `${bin}:${programs}`,
       HOME: join(folder, "home"),
@@ -97,7 +101,7 @@ export class RayNodes {
 
   /** This machine's address as the nodes see it. */
   get hostAddress(): string {
-    return `${this.#subnet}.1`;
+    return `${SUBNET}.1`;
   }
 
   get headAddress(): string {
@@ -113,7 +117,7 @@ export class RayNodes {
   }
 
   addressOf(node: number): string {
-    return `${this.#subnet}.${10 + node}`;
+    return addressOf(node);
   }
 
   /** Starts one more node; the first is the head. Resolves when Ray says that it runs. */
