@@ -487,6 +487,9 @@ class NodeAgent:
             return
         crashes = 0
         while not self._is_stopping:
+            if os.getppid() != self._raylet:
+                # Ray ends us in a moment: another daemon would only take work into its death.
+                return self._set("ended", "its node is gone")
             started = time.monotonic()
             address = self._first_address()
             if address is None:
@@ -495,9 +498,6 @@ class NodeAgent:
             code, exit_signal = self._run_once(node, address)
             if self._is_stopping:
                 return self._set("ended", "stopped")
-            if os.getppid() != self._raylet:
-                # Ray ends us in a moment: another daemon would only take work into its death.
-                return self._set("ended", "its node is gone")
             how = exit_signal or f"exit code {code}"
             if code in FINAL_EXITS and not exit_signal:
                 if code == EXIT_NO_SCHEDULER and self._spec.get("asksAutoscaler"):
