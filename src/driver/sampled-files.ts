@@ -20,6 +20,7 @@ export function drawn(paths: readonly string[], count: number, random: Random): 
   });
 }
 
+/** Of all of them together. */
 export async function bytesOf(paths: readonly string[]): Promise<number> {
   const queue = new PQueue({ concurrency: LOOKS_AT_ONCE });
   let bytes = 0;
@@ -27,7 +28,8 @@ export async function bytesOf(paths: readonly string[]): Promise<number> {
     await queue.onSizeLessThan(4 * LOOKS_AT_ONCE);
     void queue.add(async () => {
       // What cannot be looked at is refused by the run.
-      bytes += (await DISK.stat(path).catch(() => undefined))?.sizeBytes ?? 0;
+      const state = await DISK.stat(path).catch(() => undefined);
+      bytes += state?.sizeBytes ?? 0;
     });
   }
   await queue.onIdle();
