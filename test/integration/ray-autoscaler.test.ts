@@ -7,7 +7,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type RunningBridge, startBridge } from "../support/bridge.ts";
-import { fastaOf } from "../support/fasta-text.ts";
 import { readTrace } from "../support/outputs.ts";
 import { until } from "../support/processes.ts";
 import { absence, RayNodes } from "../support/ray-nodes.ts";
@@ -15,7 +14,6 @@ import {
   assertComplete,
   assertNothingLeft,
   environment,
-  sequences,
   startSlowRun,
 } from "../support/ray-runs.ts";
 import { Sandbox } from "../support/sandbox.ts";
@@ -24,9 +22,9 @@ const skip = absence() ?? false;
 
 /** Five seconds of work for one device. */
 const SHORT = "cost=0.1ms,overhead=20ms";
-/** Less than `NODE_START`, until the device turns out four times slower. */
-const LONGER = "cost=0.5ms,overhead=20ms,slow=4@2s";
-const NODE_START = "25s";
+/** Not worth another node that takes `NODE_START`, until the device turns out four times slower. */
+const LONGER = "cost=0.4ms,overhead=20ms,slow=4@1s";
+const NODE_START = "15s";
 const GIVEN_BACK_MS = 60_000;
 
 let nodes: RayNodes;
@@ -67,9 +65,10 @@ test("a run that turns out long gets nodes in mid-run and gives them back", { sk
   await using sandbox = new Sandbox();
   const flags = ["--max-workers", "3", "--node-start", NODE_START];
   const driver = startSlowRun(sandbox, bridge.url, flags, LONGER);
-  await driver.printed(/asking Ray's autoscaler for 3 nodes: \d+ s of work are left/, "stderr");
+  await driver.printed(/asking Ray's autoscaler for [23] nodes: \d+ s of work are left/, "stderr");
   await assertComplete(sandbox, driver);
-  assert.equal((await workersOf(sandbox.path("out"))).size, 3);
+  const { size } = await workersOf(sandbox.path("out"));
+  assert(size === 2 || size === 3, `${size} workers`);
   await onlyTheHead();
   await assertNothingLeft(nodes);
 });
@@ -77,14 +76,10 @@ test("a run that turns out long gets nodes in mid-run and gives them back", { sk
 test("a fleet that is scaled gets nodes; without work they go", { skip }, async () => {
   await using sandbox = new Sandbox();
   const at = ["--address", `ray://${nodes.headAddress}:10001`];
-  const scale = ["cluster", "scale", "2", ...at, "--max-idle", "15s", "--emulate", "instant"];
+  const scale = ["cluster", "scale", "2", ...at, "--max-idle", "4s", "--emulate", "instant"];
   const { stderr } = await sandbox.expect(0, scale, { environment });
   assert.match(stderr, /asking Ray's autoscaler for 2 nodes, 1 are there/);
-  assert.equal((await nodes.workers()).length, 2);
-  sandbox.write("a.fasta", fastaOf(sequences));
-  await sandbox.expect(0, ["embed", "a.fasta", "-o", "out", "-m", "emulate", ...at], {
-    environment,
-  });
+  assert.equal(await raylets(), 2);
   await onlyTheHead();
   await sandbox.expect(0, ["cluster", "down", ...at], { environment });
   await assertNothingLeft(nodes);
