@@ -41,7 +41,7 @@ const TRIED_MAX = 100;
 /**
  * Of contacts that go on beyond REACH. What bounds them out there cuts the outline too, whose points
  * stray from its curves: at a contact that begins beyond the probe it may take all of a sliver of
- * 0.2 square angstrom. 3 leaves one of some 5,600 such contacts of a pose wrong, 6 none.
+ * 0.2 square angstrom. With 3 one that is bounded at 5 A was wrong.
  */
 const FAR_REACH = 6;
 /** Voronota's resolution, on which areas depend in the third digit. */
