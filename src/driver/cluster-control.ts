@@ -8,6 +8,7 @@
 import { RaysidueError } from "../base/errors.ts";
 import type { RayCluster } from "../ray/cluster.ts";
 import { Supplies } from "../ray/daemon-start.ts";
+import { NODE_WAIT_SECONDS } from "../ray/fleet-size.ts";
 import { NodeRequest } from "../ray/node-request.ts";
 import { openCluster, parseClusterAddress } from "../ray/open-cluster.ts";
 import { stopFleet } from "../ray/stop-fleet.ts";
@@ -19,9 +20,6 @@ import { findToken, userTokenOrNew } from "./token.ts";
 
 /** A worker that is given back finishes its running batches within this time. */
 const DRAIN_SECONDS = 20;
-
-/** A node that was asked for comes within this time, or there is no autoscaler. */
-const NODE_WAIT_SECONDS = 600;
 
 export interface FleetUpOptions extends RayFleetOptions {
   /** How long workers on nodes that were asked for are waited for; absent: 10 minutes. */

@@ -12,7 +12,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fromSystemError, RaysidueError } from "../base/errors.ts";
 import { ensureFolder } from "../base/files.ts";
-import type { RayCluster } from "../ray/cluster.ts";
+import { headOf, type RayCluster } from "../ray/cluster.ts";
 import { DaemonBoard } from "../ray/daemon-board.ts";
 import { Supplies, startDaemon } from "../ray/daemon-start.ts";
 import { type ClusterAddress, openCluster, parseClusterAddress } from "../ray/open-cluster.ts";
@@ -74,8 +74,7 @@ export class DetachedRuns {
   /** Hands a run over; resolves with its name when its driver runs on the head. */
   async leave(request: DetachRequest): Promise<string> {
     const run = randomBytes(4).toString("hex");
-    const head = (await this.#cluster.nodes()).find(({ isHead, isAlive }) => isHead && isAlive);
-    if (head === undefined) throw new RaysidueError("try-again", "the Ray cluster has no head");
+    const head = await headOf(this.#cluster);
     const folder = await mkdtemp(join(tmpdir(), "raysidue-"));
     const board = new DaemonBoard(this.#cluster, request.onNotice);
     try {

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DaemonChild } from "../base/child-process.ts";
 import { messageOf, RaysidueError } from "../base/errors.ts";
-import type { RayCluster } from "../ray/cluster.ts";
+import { headOf, type RayCluster } from "../ray/cluster.ts";
 import { DaemonBoard } from "../ray/daemon-board.ts";
 import { type Supplies, startDaemon } from "../ray/daemon-start.ts";
 import { SchedulerConnection } from "../rpc/scheduler-service.ts";
@@ -120,8 +120,7 @@ export async function startHeadScheduler(
   own: OwnFleet,
   port = 0,
 ): Promise<string> {
-  const head = (await cluster.nodes()).find(({ isHead, isAlive }) => isHead && isAlive);
-  if (head === undefined) throw new RaysidueError("try-again", "the Ray cluster has no head");
+  const head = await headOf(cluster);
   const board = new DaemonBoard(cluster, () => {});
   try {
     const { line } = await startDaemon({

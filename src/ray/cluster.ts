@@ -5,6 +5,7 @@
  * (client-cluster.ts), the head's own. Invariant: whatever is started here is found again by its
  * fleet's name from any later connection, by either way.
  */
+import { RaysidueError } from "../base/errors.ts";
 import type {
   DaemonSpec,
   DaemonStatus,
@@ -57,6 +58,13 @@ export interface RayCluster {
   readFile(name: string, path: string, offset: number): Promise<RunFilePiece>;
   /** Ends the connection; daemons go on. */
   close(): Promise<void>;
+}
+
+/** The node that lives as long as the cluster does. Throws RaysidueError "try-again" without one. */
+export async function headOf(cluster: RayCluster): Promise<RayNode> {
+  const head = (await cluster.nodes()).find(({ isHead, isAlive }) => isHead && isAlive);
+  if (head === undefined) throw new RaysidueError("try-again", "the Ray cluster has no head");
+  return head;
 }
 
 /** Large enough to be worth a message, small enough for any gRPC limit on the way. */

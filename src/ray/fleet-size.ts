@@ -23,6 +23,9 @@ export interface FleetLimits {
 /** A cloud's node boots, starts Ray and is given Node and code within this time. */
 export const NODE_START_SECONDS = 120;
 
+/** A node that was asked for comes within this time, or there is no autoscaler. */
+export const NODE_WAIT_SECONDS = 600;
+
 /**
  * More workers are wanted where what is left takes longer than a node takes to start: so many that
  * each has that long to do, since one with less would start for longer than it works. Never fewer

@@ -7,11 +7,10 @@
  */
 import { Deferred } from "../base/deferred.ts";
 import { RaysidueError } from "../base/errors.ts";
+import { NODE_WAIT_SECONDS } from "./fleet-size.ts";
 
 /** Out of reach: a head that is started again is back sooner, a cluster that ended is not. */
 const SILENT_MS = 30_000;
-/** A node that was asked for comes within this time, where there is an autoscaler. */
-const COME_MS = 600_000;
 
 export class Outlook {
   readonly #onNotice: (text: string) => void;
@@ -51,9 +50,9 @@ export class Outlook {
     }
     this.#noneSince ??= nowMs;
     const why = isOutOfReach ? "the Ray cluster is out of reach" : this.#closed;
-    const limitMs = why === undefined ? COME_MS : SILENT_MS;
+    const limitMs = why === undefined ? 1000 * NODE_WAIT_SECONDS : SILENT_MS;
     if (nowMs - this.#noneSince < limitMs) return;
-    const reason = why ?? `none came within ${COME_MS / 60_000} minutes`;
+    const reason = why ?? `none came within ${NODE_WAIT_SECONDS / 60} minutes`;
     const text = `no worker is left: ${reason}; what is done is kept, the same command resumes`;
     this.#lost.reject(new RaysidueError("try-again", text));
   }

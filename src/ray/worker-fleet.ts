@@ -19,7 +19,7 @@ import {
 } from "./daemon-start.ts";
 import { FleetGrowth, type FleetGrowthOptions } from "./fleet-growth.ts";
 import { FleetNodes } from "./fleet-nodes.ts";
-import type { FleetNow } from "./fleet-size.ts";
+import { type FleetNow, NODE_WAIT_SECONDS } from "./fleet-size.ts";
 import { Outlook } from "./outlook.ts";
 import { Silence } from "./silence.ts";
 import { stopFleet } from "./stop-fleet.ts";
@@ -42,8 +42,6 @@ export interface WorkerFleetOptions extends FleetGrowthOptions {
 
 /** Ray's table of nodes is cheap to read, and a node that joins should work soon. */
 const NODES_MS = 1000;
-/** Where there is no node yet, one that was asked for is waited for so long. */
-const NODE_WAIT_MS = 600_000;
 const SILENT_CLOSE_MS = 3000;
 const BACKOFF_FIRST_MS = 1000;
 const BACKOFF_MAX_MS = 30_000;
@@ -88,9 +86,9 @@ export class WorkerFleet {
       throw new RaysidueError("try-again", `${text}; ask for nodes with --min-workers`);
     }
     const late = setTimeout(() => {
-      const text = `no node came within ${NODE_WAIT_MS / 1000} s; does the cluster have an autoscaler?`;
+      const text = `no node came within ${NODE_WAIT_SECONDS} s; does the cluster have an autoscaler?`;
       if (this.#members.size === 0) this.#first.reject(new RaysidueError("try-again", text));
-    }, NODE_WAIT_MS);
+    }, 1000 * NODE_WAIT_SECONDS);
     this.#watching = this.#watch();
     try {
       await this.#first.promise.finally(() => clearTimeout(late));
@@ -117,10 +115,6 @@ export class WorkerFleet {
   /** Rejects when no worker is left and none can come. */
   get lost(): Promise<never> {
     return this.#outlook.lost;
-  }
-
-  get statuses(): readonly DaemonStatus[] {
-    return this.#board.all;
   }
 
   /** Asks for more nodes, or for those fewer that the rest of the work is worth. */
