@@ -6,6 +6,7 @@ import { fromSystemError, RaysidueError } from "../base/errors.ts";
 import type { Analysis, AnalyzedStage } from "../driver/analyze.ts";
 import type { Subject } from "../driver/analyze-subject.ts";
 import type { FleetDevice } from "../driver/fleet-time.ts";
+import { TABLE_FORMATS } from "../driver/table-format.ts";
 import { printJson } from "./exit.ts";
 import { parseBytes, parseCount, parseInteger } from "./option-values.ts";
 
@@ -29,13 +30,7 @@ function defineAnalyze(program: Command) {
       ] as const),
     )
     .addOption(
-      new Option("--format <format>", "of embedding: of embeddings/").choices([
-        "parquet",
-        "arrow",
-        "h5",
-        "npz",
-        "csv",
-      ] as const),
+      new Option("--format <format>", "of embedding: of embeddings/").choices(TABLE_FORMATS),
     )
     .option("--annotate", "sequences would be annotated")
     .option("--heavy <chain>", "of poses: chain id of the heavy chain")

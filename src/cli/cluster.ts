@@ -47,10 +47,11 @@ function fleetOptions(flags: FleetFlags) {
   };
 }
 
-function addUp(cluster: Command): void {
-  cluster
-    .command("up")
-    .description("start a scheduler on the head and a worker daemon on every node; they stay")
+/** A command that starts workers, with the options of FleetFlags. */
+function fleetCommand<const Usage extends string>(cluster: Command, usage: Usage, text: string) {
+  return cluster
+    .command(usage)
+    .description(text)
     .requiredOption("--address <url>", ADDRESS)
     .option("--cpus <n>", "CPUs of each worker (default: all of its node)", parseCount(1))
     .option("--gpus <n>", "GPUs of each worker (default: all of its node)", parseCount(0))
@@ -60,14 +61,19 @@ function addUp(cluster: Command): void {
       "how long workers on nodes that were asked for are waited for (default: 10m)",
       parseSeconds,
     )
+    .option("--package <folder>", "raysidue on storage that nodes share (default: shipped)")
+    .option("--emulate <device>", "offer emulated devices instead; repeatable", collect);
+}
+
+function addUp(cluster: Command): void {
+  const text = "start a scheduler on the head and a worker daemon on every node; they stay";
+  fleetCommand(cluster, "up", text)
     .option(
       "--min-workers <n>",
       "workers to have at least: asked of Ray's autoscaler",
       parseCount(0),
     )
     .option("--max-workers <n>", "workers to have at most", parseCount(1))
-    .option("--package <folder>", "raysidue on storage that nodes share (default: shipped)")
-    .option("--emulate <device>", "offer emulated devices instead; repeatable", collect)
     .action(async ({ address, minWorkers, maxWorkers, ...flags }) => {
       await using control = await connect(address);
       const scheduler = await control.up({
@@ -80,25 +86,12 @@ function addUp(cluster: Command): void {
 }
 
 function addScale(cluster: Command): void {
-  cluster
-    .command("scale <workers>")
-    .description("make the fleet that is up so large; more nodes are asked of Ray's autoscaler")
-    .requiredOption("--address <url>", ADDRESS)
-    .option("--cpus <n>", "CPUs of each worker (default: all of its node)", parseCount(1))
-    .option("--gpus <n>", "GPUs of each worker (default: all of its node)", parseCount(0))
-    .option("--max-idle <time>", "give workers back after so long without work", parseSeconds)
-    .option(
-      "--max-wait <time>",
-      "how long workers on nodes that were asked for are waited for (default: 10m)",
-      parseSeconds,
-    )
-    .option("--package <folder>", "raysidue on storage that nodes share (default: shipped)")
-    .option("--emulate <device>", "offer emulated devices instead; repeatable", collect)
-    .action(async (workers, { address, ...flags }) => {
-      const count = parseCount(0)(workers);
-      await using control = await connect(address);
-      await control.scale(count, fleetOptions(flags));
-    });
+  const text = "make the fleet that is up so large; more nodes are asked of Ray's autoscaler";
+  fleetCommand(cluster, "scale <workers>", text).action(async (workers, { address, ...flags }) => {
+    const count = parseCount(0)(workers);
+    await using control = await connect(address);
+    await control.scale(count, fleetOptions(flags));
+  });
 }
 
 function addStatus(cluster: Command): void {

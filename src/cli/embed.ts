@@ -3,6 +3,7 @@
  */
 import { type Command, Option } from "@commander-js/extra-typings";
 import type { Command as UntypedCommand } from "commander";
+import { TABLE_FORMATS } from "../driver/table-format.ts";
 import { addDetachOption, type DetachFlags, detachJob } from "./detach.ts";
 import { addFleetOptions, type FleetFlags } from "./fleet-options.ts";
 import { runJob } from "./job-options.ts";
@@ -81,7 +82,7 @@ function defineEmbed(program: Command) {
     )
     .addOption(
       new Option("--format <format>", "of embeddings/")
-        .choices(["parquet", "arrow", "h5", "npz", "csv"] as const)
+        .choices(TABLE_FORMATS)
         .default("parquet" as const),
     )
     .option("-r, --recursive", "search folders below folders too")
