@@ -3,8 +3,9 @@
  *
  * Owns: where an entry begins. Invariant: an entry's name is its tag; score lines, Rosetta's
  * energy tables and comments are no atoms and are skipped; an entry that a fitting index has and the
- * archive has not is a fault, and so is one without a tag; its neighbours are read. Source: the quiver tool of RFantibody;
- * an entry is `QV_TAG tag`, optionally `QV_SCORE tag k=v|k=v`, then PDB lines.
+ * archive has not is a fault, and so is one without a tag, whose neighbours are read. Source: the
+ * quiver tool of RFantibody; an entry is `QV_TAG tag`, optionally `QV_SCORE tag k=v|k=v`, then PDB
+ * lines.
  */
 import { RaysidueError } from "../base/errors.ts";
 import { PDB_LINE_BYTES_MAX } from "./pdb.ts";
