@@ -19,9 +19,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { posesSubject } from "../../src/driver/analyze-poses.ts";
+import { TRACE_COLUMNS } from "../../src/driver/job-report.ts";
 import { Plan } from "../../src/driver/plan.ts";
 import { readPoses } from "../../src/driver/read-poses.ts";
 import { noScalars } from "../../src/driver/scalar-source.ts";
+import { readTsv } from "../../src/formats/tsv.ts";
 import { encodeScore } from "../../src/kind/score.ts";
 import { publish } from "../../src/store/cache.ts";
 import {
@@ -133,10 +135,16 @@ async function rowsByKey(output: string): Promise<ReadonlyMap<string, number>> {
   return rows;
 }
 
-/** Attempts of a run that were copies of a task which ran elsewhere, to end sooner. */
+/** Tasks of a run that ran elsewhere already when they were begun, to end sooner. */
 async function copiesIn(output: string): Promise<number> {
-  const trace = await readFile(join(output, "trace.tsv"), "utf8");
-  return trace.split("\n").filter((line) => /\t(backup|overdue) copy$/.test(line)).length;
+  let copies = 0;
+  for await (const rows of readTsv(join(output, "trace.tsv"), TRACE_COLUMNS)) {
+    for (const fields of rows) {
+      const isCopy = /^(backup|overdue) copy$/.test(fields[TRACE_COLUMNS.indexOf("reason")]!);
+      if (isCopy) copies += Number(fields[TRACE_COLUMNS.indexOf("tasks")]);
+    }
+  }
+  return copies;
 }
 
 /** Runs the command; with `killAt`, kills its driver once so many rows are durable. */

@@ -4,12 +4,12 @@
  * Owns: its environment (.venvs/deeprank, 1.4 GB, made once) and one run of it. Invariant: throws
  * with the reason where it cannot be had or does not end well; nothing is measured of it then.
  */
-import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
+import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { runToEnd } from "./child.ts";
 import { onCores } from "./cli-run.ts";
 import { say } from "./context.ts";
 
@@ -67,17 +67,11 @@ export async function runOriginal(
   const work = await mkdtemp(join(folder, "original-"));
   const { heavy, light, antigen } = chains;
   const args = [PROGRAM, join(FOLDER, "wheel"), ensemble, heavy, light, antigen];
-  const [program, ...rest] = onCores([join(FOLDER, "bin", "python"), ...args], 1);
-  const child = spawn(program!, rest, { cwd: work, stdio: ["ignore", "pipe", "pipe"] });
-  let [said, complained] = ["", ""];
-  child.stdout.on("data", (bytes: Buffer) => {
-    said += bytes.toString();
-  });
-  child.stderr.on("data", (bytes: Buffer) => {
-    complained = (complained + bytes.toString()).slice(-2000);
-  });
-  const [code] = await once(child, "close");
-  await rm(work, { recursive: true, force: true });
-  if (code !== 0) throw new Error(`the original ended with ${code}: ${complained}`);
-  return JSON.parse(said) as OriginalRun;
+  const command = onCores([join(FOLDER, "bin", "python"), ...args], 1);
+  try {
+    const { said } = await runToEnd("the original", command, { cwd: work });
+    return JSON.parse(said) as OriginalRun;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
 }

@@ -6,8 +6,6 @@
  * (no results, no remembered costs; what is made once a machine is there). Writes
  * docs/experiments/prediction.*. Other work on the machine between the two shows as an error.
  */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import os from "node:os";
@@ -15,6 +13,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { ownCacheFolder } from "../../src/model/environment.ts";
+import { type Ended, runToEnd } from "../bench/child.ts";
 import { need } from "../bench/context.ts";
 import { readPoseSource, writePoses } from "../bench/poses.ts";
 import { readSequences, writeFasta } from "../bench/sequences.ts";
@@ -64,26 +63,10 @@ async function makeCache(folder: string): Promise<void> {
   }
 }
 
-/** One run of the program, from just before it starts until it has ended. */
-async function whole(
-  args: readonly string[],
-  folder: string,
-): Promise<{ said: string; seconds: number }> {
-  const startedAt = performance.now();
-  const child = spawn(process.execPath, [PROGRAM, ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, RAYSIDUE_CACHE_DIR: cacheOf(folder) },
-  });
-  let [said, complained] = ["", ""];
-  child.stdout.on("data", (bytes: Buffer) => {
-    said += bytes.toString();
-  });
-  child.stderr.on("data", (bytes: Buffer) => {
-    complained = (complained + bytes.toString()).slice(-2000);
-  });
-  const [code] = await once(child, "close");
-  if (code !== 0) throw new Error(`raysidue ${args[0]} ended with ${code}: ${complained}`);
-  return { said, seconds: (performance.now() - startedAt) / 1000 };
+/** One run of the program. */
+function whole(args: readonly string[], folder: string): Promise<Ended> {
+  const env = { ...process.env, RAYSIDUE_CACHE_DIR: cacheOf(folder) };
+  return runToEnd(`raysidue ${args[0]}`, [process.execPath, PROGRAM, ...args], { env });
 }
 
 interface Case {
