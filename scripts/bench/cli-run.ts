@@ -12,7 +12,7 @@ import { rm } from "node:fs/promises";
 import os from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { TRACE_COLUMNS } from "../../src/driver/job-report.ts";
+import { TRACE_COLUMNS } from "../../src/driver/trace.ts";
 import { readParquet } from "../../src/formats/parquet.ts";
 import { readTsv } from "../../src/formats/tsv.ts";
 import { type TreeUse, TreeWatch } from "./process-tree.ts";

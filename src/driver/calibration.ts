@@ -12,7 +12,7 @@ import { z } from "zod";
 import { RaysidueError } from "../base/errors.ts";
 import { readTsv } from "../formats/tsv.ts";
 import type { LearnedCosts } from "./fleet-time.ts";
-import { TRACE_COLUMNS } from "./job-report.ts";
+import { TRACE_COLUMNS } from "./trace.ts";
 
 const REPORT = z.object({
   kind: z.string(),

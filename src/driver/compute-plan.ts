@@ -14,10 +14,10 @@ import { type NamedSpace, openSpace } from "../store/cache.ts";
 import { ResultStore } from "../store/result-store.ts";
 import { settleWriters } from "../store/shard-marks.ts";
 import type { Balance } from "./balance.ts";
-import { TRACE_COLUMNS, traceRow } from "./job-report.ts";
 import type { Plan } from "./plan.ts";
 import { type RunRequest, runTasks } from "./run-tasks.ts";
 import type { Session } from "./session.ts";
+import { TRACE_COLUMNS, traceRow } from "./trace.ts";
 
 export interface ComputeOptions {
   readonly session: Session;

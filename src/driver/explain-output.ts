@@ -11,9 +11,9 @@ import { RaysidueError } from "../base/errors.ts";
 import { readTsv } from "../formats/tsv.ts";
 import { OUTCOMES, REASONS } from "../scheduler/core/explain.ts";
 import { RecordFile } from "../store/record-file.ts";
-import { TRACE_COLUMNS } from "./job-report.ts";
 import { leasesPathIn } from "./output-folder.ts";
 import { INDEX_COLUMNS, LEASE_BYTES } from "./result-output.ts";
+import { TRACE_COLUMNS } from "./trace.ts";
 
 type Row<C extends string> = Readonly<Record<C, string>>;
 type TraceRow = Row<(typeof TRACE_COLUMNS)[number]>;

@@ -1,14 +1,13 @@
 /**
- * What is told of a job on sequences: its plan, its summary, run.json and the rows of trace.tsv.
+ * What is told of a job on sequences: its plan, its summary and run.json.
  *
  * Invariant: run.json is written last; a folder that has it is complete.
  */
 import { writeFileAtomically } from "../base/files.ts";
-import type { PhaseSeconds } from "../base/phase-clock.ts";
 import { VERSION } from "../base/version.ts";
-import type { AttemptRow } from "../rpc/messages.ts";
 import type { Balance } from "./balance.ts";
 import type { OutputFolder } from "./output-folder.ts";
+import type { PhaseSeconds } from "./phase-clock.ts";
 import type { ReadCounts } from "./read-sequences.ts";
 
 /** What there is to do, known before anything is computed. */
@@ -78,25 +77,4 @@ export async function writeReport(
     exit: failed > 0 ? 2 : 0,
   };
   await writeFileAtomically(folder.file("run.json"), `${JSON.stringify(report, undefined, 2)}\n`);
-}
-
-export const TRACE_COLUMNS = [
-  "lease",
-  "worker",
-  "device",
-  "tasks",
-  "tokens",
-  "padded_tokens",
-  "assigned_at",
-  "finished_at",
-  "busy_seconds",
-  "outcome",
-  "reason",
-] as const;
-
-/** A batch attempt as a row of trace.tsv; times in seconds since the run opened. */
-export function traceRow(row: AttemptRow): (string | number)[] {
-  const { lease, workerId, device, tasks, tokens, paddedTokens, outcome, reason } = row;
-  const times = [row.assignedAt, row.finishedAt, row.busySeconds].map((value) => value.toFixed(4));
-  return [lease, workerId, device, tasks, tokens, paddedTokens, ...times, outcome, reason];
 }

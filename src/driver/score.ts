@@ -6,7 +6,6 @@
  * known needs neither annotation nor embedding; killed at any moment, the same call goes on where the last durable row ended.
  */
 import { join } from "node:path";
-import { PhaseClock } from "../base/phase-clock.ts";
 import type { FileSource } from "../formats/file-source.ts";
 import {
   canonicalScoreJson,
@@ -27,6 +26,7 @@ import { type ComputeOutcome, computePlan, openKnown } from "./compute-plan.ts";
 import { openScalars } from "./embedded-scalars.ts";
 import { OutputFolder } from "./output-folder.ts";
 import { PartialRanking } from "./partial-ranking.ts";
+import { PhaseClock } from "./phase-clock.ts";
 import { Plan } from "./plan.ts";
 import type { CheckMode } from "./pose-check.ts";
 import { askOfPoses } from "./pose-sequences.ts";

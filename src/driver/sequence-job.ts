@@ -7,7 +7,6 @@
  * its rows become (ResultTables).
  */
 import { join } from "node:path";
-import { PhaseClock } from "../base/phase-clock.ts";
 import type { SequenceRules } from "../kind/sequence.ts";
 import type { Progress } from "../rpc/messages.ts";
 import { type NamedSpace, publish } from "../store/cache.ts";
@@ -18,6 +17,7 @@ import type { Balance } from "./balance.ts";
 import { type ComputeOutcome, computePlan, openKnown } from "./compute-plan.ts";
 import { type JobFacts, type JobPlan, type JobSummary, writeReport } from "./job-report.ts";
 import type { OutputFolder } from "./output-folder.ts";
+import { PhaseClock } from "./phase-clock.ts";
 import { Plan } from "./plan.ts";
 import { type ReadCounts, readSequences } from "./read-sequences.ts";
 import { type OutputCounts, type ResultTables, writeOutput } from "./result-output.ts";

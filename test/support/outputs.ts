@@ -4,10 +4,10 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { TRACE_COLUMNS } from "../../src/driver/job-report.ts";
 import { FAILED_COLUMNS, INDEX_COLUMNS } from "../../src/driver/result-output.ts";
 import { SCORE_COLUMNS } from "../../src/driver/score-row.ts";
 import type { ScoreStatistics } from "../../src/driver/score-statistics.ts";
+import { TRACE_COLUMNS } from "../../src/driver/trace.ts";
 import { readArrow, readRaggedArrow } from "../../src/formats/arrow.ts";
 import { fromFloat16 } from "../../src/formats/float16.ts";
 import { readParquet } from "../../src/formats/parquet.ts";
