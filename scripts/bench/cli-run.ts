@@ -12,9 +12,9 @@ import { rm } from "node:fs/promises";
 import os from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { TRACE_COLUMNS } from "../../src/driver/trace.ts";
-import { readParquet } from "../../src/formats/parquet.ts";
-import { readTsv } from "../../src/formats/tsv.ts";
+import { TRACE_COLUMNS } from "../../src/driver/run/trace.ts";
+import { readParquet } from "../../src/formats/table/parquet.ts";
+import { readTsv } from "../../src/formats/table/tsv.ts";
 import { type TreeUse, TreeWatch } from "./process-tree.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));

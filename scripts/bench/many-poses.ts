@@ -18,12 +18,12 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { posesSubject } from "../../src/driver/analyze-poses.ts";
-import { Plan } from "../../src/driver/plan.ts";
-import { readPoses } from "../../src/driver/read-poses.ts";
-import { noScalars } from "../../src/driver/scalar-source.ts";
-import { TRACE_COLUMNS } from "../../src/driver/trace.ts";
-import { readTsv } from "../../src/formats/tsv.ts";
+import { posesSubject } from "../../src/driver/analyze/analyze-poses.ts";
+import { Plan } from "../../src/driver/plan/plan.ts";
+import { readPoses } from "../../src/driver/poses/read-poses.ts";
+import { noScalars } from "../../src/driver/poses/scalar-source.ts";
+import { TRACE_COLUMNS } from "../../src/driver/run/trace.ts";
+import { readTsv } from "../../src/formats/table/tsv.ts";
 import { encodeScore } from "../../src/kind/score.ts";
 import { publish } from "../../src/store/cache.ts";
 import {

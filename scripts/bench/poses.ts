@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
-import { plainText } from "../../src/formats/text-source.ts";
+import { plainText } from "../../src/formats/text/text-source.ts";
 import { Random } from "../../src/simulate/random.ts";
 
 export interface PoseSource {

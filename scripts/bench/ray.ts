@@ -12,7 +12,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { ClusterControl } from "../../src/driver/cluster-control.ts";
+import { ClusterControl } from "../../src/driver/fleet/cluster-control.ts";
 import { BRIDGE_TOKEN, startBridge } from "../../test/support/bridge.ts";
 import { randomSequences } from "../../test/support/fasta-text.ts";
 import { absence, RayNodes } from "../../test/support/ray-nodes.ts";

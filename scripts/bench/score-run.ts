@@ -8,8 +8,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { SCORE_COLUMNS } from "../../src/driver/score-row.ts";
-import { readTsv } from "../../src/formats/tsv.ts";
+import { SCORE_COLUMNS } from "../../src/driver/poses/score-row.ts";
+import { readTsv } from "../../src/formats/table/tsv.ts";
 import { onCores } from "./cli-run.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));

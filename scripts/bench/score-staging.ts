@@ -7,9 +7,9 @@
 
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { Plan } from "../../src/driver/plan.ts";
-import { readPoses } from "../../src/driver/read-poses.ts";
-import { DISK, type FileSource } from "../../src/formats/file-source.ts";
+import { Plan } from "../../src/driver/plan/plan.ts";
+import { readPoses } from "../../src/driver/poses/read-poses.ts";
+import { DISK, type FileSource } from "../../src/formats/text/file-source.ts";
 import { spaceDigest } from "../../src/store/content-key.ts";
 import { say } from "./context.ts";
 import { median } from "./gemm.ts";

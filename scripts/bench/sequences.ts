@@ -6,7 +6,7 @@
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { gunzipSync } from "node:zlib";
-import { readFasta } from "../../src/formats/fasta.ts";
+import { readFasta } from "../../src/formats/text/fasta.ts";
 
 /** Sequences of a FASTA file (plain or gzip) in file order, upper case. */
 export async function readSequences(path: string): Promise<string[]> {

@@ -5,7 +5,7 @@
  * bytes, as a network file system would; the bytes are the machine's own files'.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { DISK, type FileSource } from "../../src/formats/file-source.ts";
+import { DISK, type FileSource } from "../../src/formats/text/file-source.ts";
 
 export class SlowFiles implements FileSource {
   readonly #delayMs: number;

@@ -35,7 +35,7 @@ const sequenceCount = Number(values.sequences);
 
 /** Residues of a short sequence: peptides, the hardest case for whoever counts tasks. */
 const [LENGTH_MIN, LENGTH_SPREAD] = [20, 40];
-/** Items a message: what driver/plan.ts sends at such lengths. */
+/** Items a message: what driver/plan/plan.ts sends at such lengths. */
 const FRAME_ITEMS = 4096;
 
 interface SchedulerFigures {

@@ -11,7 +11,7 @@ import os from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { connect, embed } from "../../src/driver/api.ts";
-import { ClusterControl } from "../../src/driver/cluster-control.ts";
+import { ClusterControl } from "../../src/driver/fleet/cluster-control.ts";
 import { drawJob } from "../../src/simulate/job.ts";
 import { BRIDGE_TOKEN, startBridge } from "../../test/support/bridge.ts";
 import { absence, RayNodes } from "../../test/support/ray-nodes.ts";

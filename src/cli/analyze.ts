@@ -3,10 +3,10 @@
  */
 import { type Command, Option } from "@commander-js/extra-typings";
 import { fromSystemError, RaysidueError } from "../base/errors.ts";
-import type { Analysis, AnalyzedStage } from "../driver/analyze.ts";
-import type { Subject } from "../driver/analyze-subject.ts";
-import type { FleetDevice } from "../driver/fleet-time.ts";
-import { TABLE_FORMATS } from "../driver/table-format.ts";
+import type { Analysis, AnalyzedStage } from "../driver/analyze/analyze.ts";
+import type { Subject } from "../driver/analyze/analyze-subject.ts";
+import type { FleetDevice } from "../driver/analyze/fleet-time.ts";
+import { TABLE_FORMATS } from "../driver/output/table-format.ts";
 import { printJson } from "./exit.ts";
 import { parseBytes, parseCount, parseInteger } from "./option-values.ts";
 
@@ -62,7 +62,7 @@ type AnalyzeFlags = ReturnType<ReturnType<typeof defineAnalyze>["opts"]>;
 async function runAnalyze(inputs: string[], flags: AnalyzeFlags): Promise<void> {
   const [{ connect }, { analyze }, { abortOnSignals }, path] = await Promise.all([
     import("../driver/api.ts"),
-    import("../driver/analyze.ts"),
+    import("../driver/analyze/analyze.ts"),
     import("./signals.ts"),
     import("node:path"),
   ]);
@@ -105,7 +105,7 @@ async function subjectOf(inputs: readonly string[], flags: AnalyzeFlags): Promis
   const isPoses = auto === true || heavy !== undefined || antigen !== undefined;
   if (isPoses && flags.annotate) throw usage("--annotate is for sequences, --antigen for poses");
   if (!isPoses) {
-    const subjects = await import("../driver/analyze-subject.ts");
+    const subjects = await import("../driver/analyze/analyze-subject.ts");
     if (flags.annotate) return subjects.annotationSubject(from);
     const { perResidue, layer, dtype } = flags;
     const parameters = {
@@ -123,9 +123,9 @@ async function subjectOf(inputs: readonly string[], flags: AnalyzeFlags): Promis
     throw usage("poses need both --heavy and --antigen, or --auto");
   }
   const [{ posesSubject }, { openRegionTable }, { openScalars }] = await Promise.all([
-    import("../driver/analyze-poses.ts"),
-    import("../driver/region-source.ts"),
-    import("../driver/embedded-scalars.ts"),
+    import("../driver/analyze/analyze-poses.ts"),
+    import("../driver/poses/region-source.ts"),
+    import("../driver/poses/embedded-scalars.ts"),
   ]);
   const { regions, embedModel = "none" } = flags;
   return posesSubject(from, {

@@ -29,7 +29,7 @@ export function addAnnotateCommand(program: Command): void {
     }
     await runJob(inputs, flags, {
       run: async (session, options) => {
-        const { annotate, formatDomains } = await import("../driver/annotate.ts");
+        const { annotate, formatDomains } = await import("../driver/sequences/annotate.ts");
         const { chains, minConfidence } = flags;
         const parameters = { chains, minConfidence };
         const summary = await annotate(session, { ...options, parameters });

@@ -19,7 +19,7 @@ export function addClusterCommand(program: Command): void {
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
 async function connect(address: string) {
-  const { ClusterControl } = await import("../driver/cluster-control.ts");
+  const { ClusterControl } = await import("../driver/fleet/cluster-control.ts");
   const control = await ClusterControl.connect(address);
   say(control.description);
   return control;
@@ -142,7 +142,7 @@ function addBridge(cluster: Command): void {
       "\nThe token is RAYSIDUE_TOKEN, or this user's token file, which is made if there is none.",
     )
     .action(async ({ listen, ray, python, ...tls }) => {
-      const { runBridge } = await import("../driver/bridge-process.ts");
+      const { runBridge } = await import("../driver/fleet/bridge-process.ts");
       const pairs = [
         ["--tls-cert", tls.tlsCert],
         ["--tls-key", tls.tlsKey],

@@ -7,7 +7,7 @@
  */
 import type { Command, Option } from "commander";
 import { RaysidueError } from "../base/errors.ts";
-import type { CargoRequest, NamedModel } from "../driver/run-cargo.ts";
+import type { CargoRequest, NamedModel } from "../driver/detached/run-cargo.ts";
 import { printJson } from "./exit.ts";
 import { parseSeconds } from "./option-values.ts";
 
@@ -56,9 +56,9 @@ export async function detachJob(
   // What is wrong with the command line is known before anything is fetched.
   flagsTyped(command, words, filed);
   const [{ DetachedRuns }, { isOwnFolder }, { KEEP_SECONDS }, { resolve }] = await Promise.all([
-    import("../driver/detached-run.ts"),
-    import("../driver/model-archive.ts"),
-    import("../driver/run-manifest.ts"),
+    import("../driver/detached/detached-run.ts"),
+    import("../driver/fleet/model-archive.ts"),
+    import("../driver/detached/run-manifest.ts"),
     import("node:path"),
   ]);
   const say = (text: string) => process.stderr.write(`${text}\n`);

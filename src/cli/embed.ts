@@ -3,7 +3,7 @@
  */
 import { type Command, Option } from "@commander-js/extra-typings";
 import type { Command as UntypedCommand } from "commander";
-import { TABLE_FORMATS } from "../driver/table-format.ts";
+import { TABLE_FORMATS } from "../driver/output/table-format.ts";
 import { addDetachOption, type DetachFlags, detachJob } from "./detach.ts";
 import { addFleetOptions, type FleetFlags } from "./fleet-options.ts";
 import { runJob } from "./job-options.ts";
@@ -32,7 +32,7 @@ export function addEmbedCommand(program: Command): void {
 /** What a run of these flags needs, brought here; its parameters are checked. */
 async function modelsOf(flags: EmbedFlags) {
   const [{ resolveTarget }, { showPull }] = await Promise.all([
-    import("../driver/embed-target.ts"),
+    import("../driver/sequences/embed-target.ts"),
     import("./pull-progress.ts"),
   ]);
   const { model } = await resolveTarget({

@@ -6,7 +6,7 @@
 import cliProgress from "cli-progress";
 import { formatCount, formatSeconds } from "../base/units.ts";
 import type { EmbedObserver, JobPlan, JobSummary, Progress } from "../driver/api.ts";
-import { formatBalance } from "../driver/balance.ts";
+import { formatBalance } from "../driver/run/balance.ts";
 import { showPull } from "./pull-progress.ts";
 
 const PLAIN_EVERY_MS = 10_000;

@@ -71,7 +71,7 @@ export async function runJob<Summary extends JobSummary>(
 ): Promise<void> {
   const [{ connect }, { JobDisplay }, { abortOnSignals }, { join, resolve }] = await Promise.all([
     // Not the whole interface: a command loads what it uses.
-    import("../driver/connect.ts"),
+    import("../driver/fleet/connect.ts"),
     import("./job-display.ts"),
     import("./signals.ts"),
     import("node:path"),

@@ -2,7 +2,7 @@
  * `raysidue run`: the runs on a scheduler, and those that were left on a Ray cluster.
  */
 import type { Command } from "@commander-js/extra-typings";
-import type { DetachedRun, DetachedRuns } from "../driver/detached-run.ts";
+import type { DetachedRun, DetachedRuns } from "../driver/detached/detached-run.ts";
 import { EXIT_QUARANTINED, printJson } from "./exit.ts";
 
 const ADDRESS = "grpc:// of a scheduler; bridge://, ray:// or http:// of a Ray cluster";
@@ -134,7 +134,7 @@ function addHost(run: Command): void {
     .requiredOption("--address <url>")
     .action(async ({ folder, address }) => {
       const [{ RunHost }, { runDaemon }] = await Promise.all([
-        import("../driver/run-host.ts"),
+        import("../driver/detached/run-host.ts"),
         import("./run-daemon.ts"),
       ]);
       const host = new RunHost(folder, address);
@@ -178,6 +178,6 @@ async function connectTo(address: string) {
 }
 
 async function leftAt(address: string): Promise<DetachedRuns> {
-  const { DetachedRuns } = await import("../driver/detached-run.ts");
+  const { DetachedRuns } = await import("../driver/detached/detached-run.ts");
   return DetachedRuns.connect(address);
 }

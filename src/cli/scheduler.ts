@@ -28,7 +28,7 @@ export function addSchedulerCommand(program: Command): void {
       ] = await Promise.all([
         import("../scheduler/server.ts"),
         import("../base/log.ts"),
-        import("../driver/token.ts"),
+        import("../driver/fleet/token.ts"),
         import("./run-daemon.ts"),
         import("../base/version.ts"),
         import("../rpc/tls.ts"),

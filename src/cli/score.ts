@@ -4,7 +4,7 @@
 import { type Command, Option } from "@commander-js/extra-typings";
 import type { Command as UntypedCommand } from "commander";
 import { RaysidueError } from "../base/errors.ts";
-import type { NamedModel } from "../driver/run-cargo.ts";
+import type { NamedModel } from "../driver/detached/run-cargo.ts";
 import { addDetachOption, type DetachFlags, detachJob } from "./detach.ts";
 import { addFleetOptions, type FleetFlags } from "./fleet-options.ts";
 import { runJob } from "./job-options.ts";
@@ -172,7 +172,7 @@ async function modelsOf(flags: ScoreFlags, say: (text: string) => void): Promise
   const [api, { ensureScorer }, { openScalars }, { showPull }] = await Promise.all([
     import("../driver/api.ts"),
     import("../model/pull.ts"),
-    import("../driver/embedded-scalars.ts"),
+    import("../driver/poses/embedded-scalars.ts"),
     import("./pull-progress.ts"),
   ]);
   const { regions, scalars, output: outputFolder, embedModel } = flags;

@@ -56,8 +56,8 @@ async function startWorker(options: StartFlags): Promise<void> {
   ] = await Promise.all([
     import("../worker/daemon.ts"),
     import("../worker/emulated.ts"),
-    import("../driver/address.ts"),
-    import("../driver/token.ts"),
+    import("../driver/fleet/address.ts"),
+    import("../driver/fleet/token.ts"),
     import("../base/log.ts"),
     import("./run-daemon.ts"),
     import("../base/version.ts"),

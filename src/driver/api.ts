@@ -15,25 +15,35 @@ export type { AnnotateInput } from "../kind/annotate.ts";
 export type { EmbedInput } from "../kind/embed.ts";
 export type { ScoreInput } from "../kind/score.ts";
 export type { Progress, SchedulerStatus } from "../rpc/messages.ts";
-export { type AnnotateOptions, type AnnotateSummary, annotate, formatDomains } from "./annotate.ts";
-export { annotatedRegions } from "./annotated-regions.ts";
-export { type Balance, formatBalance } from "./balance.ts";
-export { type ComputeOptions, type ComputeSummary, compute } from "./compute.ts";
-export { connect } from "./connect.ts";
 export { examine, type Finding } from "./doctor.ts";
-export { type EmbedObserver, type EmbedOptions, type EmbedSummary, embed } from "./embed.ts";
-export { DEFAULT_MODEL } from "./embed-target.ts";
-export { ORIGINAL_EMBEDDING } from "./embedded-scalars.ts";
-export { explainOutput } from "./explain-output.ts";
-export type { ItemResult, RunOptions, SequenceItem } from "./item-result.ts";
-export { type ItemRun, openRun } from "./item-run.ts";
-export type { JobPlan, JobSummary } from "./job-report.ts";
-export { openRegionTable, type RegionSource } from "./region-source.ts";
-export { openScalarTable, type ScalarSource } from "./scalar-source.ts";
-export { type ScoreObserver, type ScoreOptions, score } from "./score.ts";
-export type { ScoreSummary } from "./score-report.ts";
-export { formatStatistics, type ScoreStatistics } from "./score-statistics.ts";
-export type { JobObserver, JobOptions } from "./sequence-job.ts";
-export type { ConnectOptions, Session } from "./session.ts";
-export { TABLE_FORMATS, type TableFormat } from "./table-format.ts";
-export type { RankedPose } from "./top-poses.ts";
+export { connect } from "./fleet/connect.ts";
+export type { ConnectOptions, Session } from "./fleet/session.ts";
+export type { ItemResult, RunOptions, SequenceItem } from "./items/item-result.ts";
+export { type ItemRun, openRun } from "./items/item-run.ts";
+export { explainOutput } from "./output/explain-output.ts";
+export type { JobPlan, JobSummary } from "./output/job-report.ts";
+export { TABLE_FORMATS, type TableFormat } from "./output/table-format.ts";
+export { annotatedRegions } from "./poses/annotated-regions.ts";
+export { ORIGINAL_EMBEDDING } from "./poses/embedded-scalars.ts";
+export { openRegionTable, type RegionSource } from "./poses/region-source.ts";
+export { openScalarTable, type ScalarSource } from "./poses/scalar-source.ts";
+export { type ScoreObserver, type ScoreOptions, score } from "./poses/score.ts";
+export type { ScoreSummary } from "./poses/score-report.ts";
+export { formatStatistics, type ScoreStatistics } from "./poses/score-statistics.ts";
+export type { RankedPose } from "./poses/top-poses.ts";
+export { type Balance, formatBalance } from "./run/balance.ts";
+export {
+  type AnnotateOptions,
+  type AnnotateSummary,
+  annotate,
+  formatDomains,
+} from "./sequences/annotate.ts";
+export { type ComputeOptions, type ComputeSummary, compute } from "./sequences/compute.ts";
+export {
+  type EmbedObserver,
+  type EmbedOptions,
+  type EmbedSummary,
+  embed,
+} from "./sequences/embed.ts";
+export { DEFAULT_MODEL } from "./sequences/embed-target.ts";
+export type { JobObserver, JobOptions } from "./sequences/sequence-job.ts";

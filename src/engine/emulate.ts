@@ -9,7 +9,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { RaysidueError } from "../base/errors.ts";
-import { toFloat16 } from "../formats/float16.ts";
+import { toFloat16 } from "../formats/table/float16.ts";
 import {
   costOf,
   type EmbedParameters,

@@ -10,7 +10,7 @@ import { strict as assert } from "node:assert";
 import { endianness } from "node:os";
 import { z } from "zod";
 import { RaysidueError } from "../base/errors.ts";
-import { toFloat16 } from "../formats/float16.ts";
+import { toFloat16 } from "../formats/table/float16.ts";
 import type { LocatedModel } from "../model/locate.ts";
 import type { RowLayout, VectorColumn } from "./kind.ts";
 

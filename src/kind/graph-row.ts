@@ -3,7 +3,7 @@
  *
  * Owns: the layout (below). Invariant: every number comes back as it was; what follows from a
  * residue's or atom's type is not stored. Deliberately not here: files for other programs
- * (formats/graph-hdf5.ts).
+ * (formats/table/graph-hdf5.ts).
  *
  *     nodes, interface edges, internal edges, clusters (u32 each) | a column a field of the nodes |
  *     of the interface edges | of the internal edges | cluster ids i32 of nodes | of clusters

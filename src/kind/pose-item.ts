@@ -16,7 +16,7 @@ import {
   type Structure,
   type StructureChain,
   type StructureResidue,
-} from "../formats/structure.ts";
+} from "../formats/structure/structure.ts";
 import { type ChainChoice, chooseChains } from "../science/chains.ts";
 
 /** PDB files have three decimals: so coordinates fit 32 bits. Others stay float64. */

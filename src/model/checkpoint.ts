@@ -9,9 +9,9 @@
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { RaysidueError } from "../base/errors.ts";
-import { readSafetensors } from "../formats/safetensors.ts";
-import type { TensorEntry } from "../formats/tensor-entry.ts";
-import { readTorchCheckpoint } from "../formats/torch-checkpoint.ts";
+import { readSafetensors } from "../formats/checkpoint/safetensors.ts";
+import type { TensorEntry } from "../formats/checkpoint/tensor-entry.ts";
+import { readTorchCheckpoint } from "../formats/checkpoint/torch-checkpoint.ts";
 import { type ModelConfig, readModelConfig } from "./config.ts";
 import { listModelFolder, type SnapshotFile } from "./hub-cache.ts";
 import { CONFIG_NAME, findWeights, noWeights, readShardNames } from "./model-files.ts";

@@ -7,7 +7,7 @@
  */
 import { dirname } from "node:path";
 import { RaysidueError } from "../base/errors.ts";
-import { readTorchCheckpoint } from "../formats/torch-checkpoint.ts";
+import { readTorchCheckpoint } from "../formats/checkpoint/torch-checkpoint.ts";
 import { resolveModelName, SCORER_WEIGHTS } from "./catalog.ts";
 import type { CheckpointTensor } from "./checkpoint.ts";
 import { fingerprintOf } from "./fingerprint.ts";

@@ -6,7 +6,7 @@
  * their first letter and with hydrogens, while the complex has full names and none: so buried
  * areas can be negative there. `consistent` uses the complex's atoms for both.
  */
-import { isHydrogenSymbol } from "../formats/elements.ts";
+import { isHydrogenSymbol } from "../formats/structure/elements.ts";
 import type { PreparedComplex } from "./prepare.ts";
 import { type Spheres, solventAreas } from "./solvent.ts";
 import { solventRadius } from "./solvent-radii.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Structure } from "../formats/structure.ts";
+import type { Structure } from "../formats/structure/structure.ts";
 import { findRoles } from "./chain-roles.ts";
 import { loadTruth, TRUTH_NAMES, type TruthCase } from "./truth.fixture.ts";
 

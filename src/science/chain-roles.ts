@@ -9,8 +9,8 @@
  * else is refused with what was found. Invariant: the choice follows from the structure alone.
  */
 import { RaysidueError } from "../base/errors.ts";
-import { isHydrogenSymbol } from "../formats/elements.ts";
-import type { Structure, StructureChain } from "../formats/structure.ts";
+import { isHydrogenSymbol } from "../formats/structure/elements.ts";
+import type { Structure, StructureChain } from "../formats/structure/structure.ts";
 import { CellList } from "./cells.ts";
 import type { ChainChoice } from "./chains.ts";
 import { countPairs } from "./pairing.ts";

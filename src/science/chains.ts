@@ -5,7 +5,7 @@
  * is there, none is named twice. Finding chains by annotation is not done here.
  */
 import { RaysidueError } from "../base/errors.ts";
-import { findChain, type Structure, type StructureChain } from "../formats/structure.ts";
+import { findChain, type Structure, type StructureChain } from "../formats/structure/structure.ts";
 
 export interface ChainChoice {
   readonly heavy: string;

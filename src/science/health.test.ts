@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Structure } from "../formats/structure.ts";
+import type { Structure } from "../formats/structure/structure.ts";
 import { cured, healthOf } from "./health.ts";
 import { prepareComplex } from "./prepare.ts";
 import { notesOf } from "./structure-notes.ts";

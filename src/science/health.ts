@@ -7,8 +7,12 @@
  * here: what cannot be read (the formats' faults), and what is noted of every pose
  * (structure-notes.ts). Limits after the preflight of the DeepRank-Ab pipeline.
  */
-import { isHydrogenSymbol } from "../formats/elements.ts";
-import type { Structure, StructureChain, StructureResidue } from "../formats/structure.ts";
+import { isHydrogenSymbol } from "../formats/structure/elements.ts";
+import type {
+  Structure,
+  StructureChain,
+  StructureResidue,
+} from "../formats/structure/structure.ts";
 import { type ChainChoice, chooseChains } from "./chains.ts";
 import { parentLetterOf } from "./residues.ts";
 

@@ -4,7 +4,7 @@
  * Owns: the count. Invariant: from the chains as the file has them, before preparation. Source:
  * DeepRank-Ab 1.0.2 (its flag `HL_contact_flag`).
  */
-import { findChain, type Structure } from "../formats/structure.ts";
+import { findChain, type Structure } from "../formats/structure/structure.ts";
 import type { ChainChoice } from "./chains.ts";
 
 /** Alpha carbons of the variable domains: the first of each chain, so many. */

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RaysidueError } from "../base/errors.ts";
-import type { Structure } from "../formats/structure.ts";
-import { StructureBuilder } from "../formats/structure-builder.ts";
+import type { Structure } from "../formats/structure/structure.ts";
+import { StructureBuilder } from "../formats/structure/structure-builder.ts";
 import { buildGraph, ORIGINAL_OPTIONS } from "./graph.ts";
 import { prepareComplex } from "./prepare.ts";
 import { loadTruth } from "./truth.fixture.ts";

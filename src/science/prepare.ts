@@ -7,7 +7,11 @@
  * DeepRank-Ab 1.0.2 (preparation), reproduced with its order; sequences are in file order there,
  * which `position` keeps apart from `number` (see `alignment`).
  */
-import type { Structure, StructureChain, StructureResidue } from "../formats/structure.ts";
+import type {
+  Structure,
+  StructureChain,
+  StructureResidue,
+} from "../formats/structure/structure.ts";
 import { type ChainChoice, chooseChains } from "./chains.ts";
 import { letterOf, parentLetterOf } from "./residues.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Structure } from "../formats/structure.ts";
+import type { Structure } from "../formats/structure/structure.ts";
 import { prepareComplex } from "./prepare.ts";
 import { domainNotes, regionsOf } from "./regions.ts";
 import { loadTruth } from "./truth.fixture.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readPdb } from "../formats/pdb.ts";
-import type { Structure } from "../formats/structure.ts";
+import { readPdb } from "../formats/structure/pdb.ts";
+import type { Structure } from "../formats/structure/structure.ts";
 import { pairingOf } from "./pairing.ts";
 import { notesOf } from "./structure-notes.ts";
 import { loadTruth } from "./truth.fixture.ts";

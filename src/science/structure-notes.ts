@@ -5,8 +5,12 @@
  * note says how. Deliberately not here: what cannot be read (the formats' faults), and health checks
  * of a sample of files.
  */
-import { isHydrogenSymbol } from "../formats/elements.ts";
-import type { Structure, StructureChain, StructureResidue } from "../formats/structure.ts";
+import { isHydrogenSymbol } from "../formats/structure/elements.ts";
+import type {
+  Structure,
+  StructureChain,
+  StructureResidue,
+} from "../formats/structure/structure.ts";
 import { heavyAtomsOf } from "./force-field.ts";
 
 export const NOTE_CODES = [

@@ -1,8 +1,8 @@
 /** The original's results for nine poses (test/data/deeprank), and how to prepare each pose. */
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
-import { readPdb } from "../formats/pdb.ts";
-import type { Structure } from "../formats/structure.ts";
+import { readPdb } from "../formats/structure/pdb.ts";
+import type { Structure } from "../formats/structure/structure.ts";
 import type { ChainChoice } from "./chains.ts";
 import type { Annotations } from "./graph.ts";
 import { type PreparedComplex, prepareComplex } from "./prepare.ts";

@@ -6,7 +6,7 @@
  * pairs asked for only, from the atoms near them only. Source: Voronota (Olechnovic and Venclovas,
  * J. Comput. Chem. 35 (2014)): ATOM records without hydrogens, one radius an element.
  */
-import { isHydrogenSymbol } from "../formats/elements.ts";
+import { isHydrogenSymbol } from "../formats/structure/elements.ts";
 import { CellList } from "./cells.ts";
 import { contactArea, REACH, TOUCH_GAP } from "./contact-area.ts";
 import type { ContactGraph, Edges } from "./contacts.ts";

@@ -9,7 +9,10 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, type TestContext, test } from "node:test";
-import { ANNOTATION_COLUMNS, SUMMARY_COLUMNS } from "../../src/driver/annotation-tables.ts";
+import {
+  ANNOTATION_COLUMNS,
+  SUMMARY_COLUMNS,
+} from "../../src/driver/sequences/annotation-tables.ts";
 import { fastaOf } from "../support/fasta-text.ts";
 import { readFailed, readIndex, readReport, readTable } from "../support/outputs.ts";
 import { ENGINE_ENVIRONMENT, prepareEngine } from "../support/python-engines.ts";

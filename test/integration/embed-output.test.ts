@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { unzipSync } from "fflate";
-import { readHdf5 } from "../../src/formats/hdf5.ts";
+import { readHdf5 } from "../../src/formats/table/hdf5.ts";
 import { fastaOf, randomSequences } from "../support/fasta-text.ts";
 import {
   parts,

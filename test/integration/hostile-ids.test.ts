@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
-import { readHdf5 } from "../../src/formats/hdf5.ts";
+import { readHdf5 } from "../../src/formats/table/hdf5.ts";
 import { fastaOf, randomSequences } from "../support/fasta-text.ts";
 import { parts, readEmbeddings, readFailed, readIndex } from "../support/outputs.ts";
 import { Sandbox } from "../support/sandbox.ts";

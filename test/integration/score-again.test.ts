@@ -17,7 +17,7 @@ import {
 } from "node:fs";
 import { test } from "node:test";
 import { connect, openRegionTable, score } from "../../src/driver/api.ts";
-import { DISK, type FileSource } from "../../src/formats/file-source.ts";
+import { DISK, type FileSource } from "../../src/formats/text/file-source.ts";
 import { readFailed, readScores } from "../support/outputs.ts";
 import { atomLines, moved, regionTable } from "../support/poses.ts";
 import { until } from "../support/processes.ts";

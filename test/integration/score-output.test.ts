@@ -11,9 +11,9 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { type Dataset, File, type Group, ready } from "h5wasm/node";
-import { GRAPH_COLUMNS } from "../../src/driver/graph-files.ts";
-import { PARTIAL_COLUMNS } from "../../src/driver/partial-ranking.ts";
-import { TOP_COLUMNS } from "../../src/driver/top-poses.ts";
+import { GRAPH_COLUMNS } from "../../src/driver/poses/graph-files.ts";
+import { PARTIAL_COLUMNS } from "../../src/driver/poses/partial-ranking.ts";
+import { TOP_COLUMNS } from "../../src/driver/poses/top-poses.ts";
 import { readIndex, readReport, readScores, readTable } from "../support/outputs.ts";
 import {
   atomLines,

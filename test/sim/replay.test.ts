@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { TRACE_COLUMNS } from "../../src/driver/trace.ts";
+import { TRACE_COLUMNS } from "../../src/driver/run/trace.ts";
 import { shippedFleet } from "../../src/simulate/fleets.ts";
 import { replayOf } from "../../src/simulate/replay.ts";
 import { simulate } from "../../src/simulate/simulate.ts";

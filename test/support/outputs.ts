@@ -4,15 +4,15 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { FAILED_COLUMNS, INDEX_COLUMNS } from "../../src/driver/result-output.ts";
-import { SCORE_COLUMNS } from "../../src/driver/score-row.ts";
-import type { ScoreStatistics } from "../../src/driver/score-statistics.ts";
-import { TRACE_COLUMNS } from "../../src/driver/trace.ts";
-import { readArrow, readRaggedArrow } from "../../src/formats/arrow.ts";
-import { fromFloat16 } from "../../src/formats/float16.ts";
-import { readParquet } from "../../src/formats/parquet.ts";
-import type { TableChunk, VectorData } from "../../src/formats/table.ts";
-import { readTsv } from "../../src/formats/tsv.ts";
+import { FAILED_COLUMNS, INDEX_COLUMNS } from "../../src/driver/output/result-output.ts";
+import { SCORE_COLUMNS } from "../../src/driver/poses/score-row.ts";
+import type { ScoreStatistics } from "../../src/driver/poses/score-statistics.ts";
+import { TRACE_COLUMNS } from "../../src/driver/run/trace.ts";
+import { readArrow, readRaggedArrow } from "../../src/formats/table/arrow.ts";
+import { fromFloat16 } from "../../src/formats/table/float16.ts";
+import { readParquet } from "../../src/formats/table/parquet.ts";
+import type { TableChunk, VectorData } from "../../src/formats/table/table.ts";
+import { readTsv } from "../../src/formats/table/tsv.ts";
 
 type Row<C extends readonly string[]> = Record<C[number], string>;
 

@@ -4,7 +4,7 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { toFloat16 } from "../../formats/float16.ts";
+import { toFloat16 } from "../../formats/table/float16.ts";
 import { dataPath, maxDifference, readSequences, tinyOpening } from "../truth.fixture.ts";
 import { openEmbedder } from "./embedder.ts";
 

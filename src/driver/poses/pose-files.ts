@@ -1,0 +1,153 @@
+/**
+ * Files of poses on their way to the reader: known ones by what was read of them before, others with
+ * their bytes fetched ahead.
+ *
+ * Owns: how far ahead, and what may be skipped. Invariants: order is kept; a file is skipped only if
+ * each of its poses has a result; bytes that wait are bounded, whatever the number and size of
+ * files. Streams and files above STAGED_BYTES_MAX are read as they are parsed.
+ */
+import { Readable } from "node:stream";
+import PQueue from "p-queue";
+import { type Fetch, readAhead } from "../../base/read-ahead.ts";
+import type { FileSource, FileState } from "../../formats/text/file-source.ts";
+import { openInput, plainText, type TextInput } from "../../formats/text/text-source.ts";
+import { type ContentKey, contentKey, type SpaceDigest } from "../../store/content-key.ts";
+import type { ResultStore } from "../../store/result-store.ts";
+import { ascending, type PoseBook, type PoseEntry } from "./pose-book.ts";
+
+export interface PoseFile {
+  readonly input: TextInput;
+  /** Under which the book wants to know what is read of it. */
+  readonly key: ContentKey | undefined;
+  /** What was read of it; then its bytes are not needed. */
+  readonly known: readonly PoseEntry[] | undefined;
+}
+
+export interface PoseFilesOptions {
+  readonly paths: readonly string[];
+  readonly files: FileSource;
+  /** Absent: every file is parsed. */
+  readonly book: PoseBook | undefined;
+  /** Where results may be known, and how they are named. */
+  readonly stores: readonly ResultStore[];
+  readonly space: SpaceDigest;
+  readonly signal: AbortSignal;
+}
+
+/** Enough for a file system that answers in 20 ms to keep ahead of a parser that needs 10. */
+const FETCHES_AT_ONCE = 16;
+/** Bytes fetched and not yet parsed. */
+const WAITING_BYTES_MAX = 64 << 20;
+const STAGED_BYTES_MAX = 16 << 20;
+/**
+ * Files that are looked up together: few at first, so that reading begins at once, then twice as
+ * many each time, since looking up costs a walk through the index.
+ */
+const GROUP_MIN = 64;
+const GROUP_MAX = 1 << 16;
+
+interface LookedUp {
+  readonly path: string;
+  readonly state: FileState | undefined;
+  readonly key: ContentKey | undefined;
+  readonly known: readonly PoseEntry[] | undefined;
+}
+
+export async function* poseFiles(options: PoseFilesOptions): AsyncGenerator<PoseFile> {
+  const limits = { concurrency: FETCHES_AT_ONCE, weightMax: WAITING_BYTES_MAX };
+  yield* readAhead(fetches(options), limits);
+}
+
+async function* fetches(options: PoseFilesOptions): AsyncGenerator<Fetch<PoseFile>> {
+  const { files, signal } = options;
+  for await (const { path, state, key, known } of lookedUp(options)) {
+    const isStaged = state?.isFile === true && state.sizeBytes <= STAGED_BYTES_MAX;
+    if (known !== undefined || !isStaged) {
+      const run = async () => ({ input: openInput(path, signal), key, known });
+      yield { weight: 0, run };
+      continue;
+    }
+    const run = async () => {
+      // A file that cannot be read says so where its bytes are asked for, as any other.
+      const raw = await files.read(path).then(
+        (bytes) => () => Readable.from([bytes], { objectMode: false }),
+        (thrown: Error) => () => new Readable({ read() {} }).destroy(thrown),
+      );
+      const input = { name: path, bytes: plainText(raw, path) };
+      return { input, key, known };
+    };
+    yield { weight: state.sizeBytes, run };
+  }
+}
+
+/** Every path, with what is known of it; the next group is looked up while one is handed out. */
+async function* lookedUp(options: PoseFilesOptions): AsyncGenerator<LookedUp> {
+  const { paths } = options;
+  let size = GROUP_MIN;
+  let at = 0;
+  const start = () => {
+    const group = lookUp(paths.slice(at, at + size), options);
+    at += size;
+    size = Math.min(GROUP_MAX, 2 * size);
+    group.catch(() => {});
+    return group;
+  };
+  for (let next = start(); ; ) {
+    const group = await next;
+    const isLast = at >= paths.length;
+    if (!isLast) next = start();
+    yield* group;
+    if (isLast) return;
+  }
+}
+
+async function lookUp(
+  paths: readonly string[],
+  { files, book, stores, space }: PoseFilesOptions,
+): Promise<LookedUp[]> {
+  const queue = new PQueue({ concurrency: FETCHES_AT_ONCE });
+  const states = await Promise.all(
+    paths.map((path) =>
+      // What cannot be looked at is opened, and tells why it cannot be read.
+      path === "-" ? undefined : queue.add(() => files.stat(path).catch(() => undefined)),
+    ),
+  );
+  const keys = states.map((state, i) =>
+    state?.isFile ? book?.keyOf(paths[i]!, state) : undefined,
+  );
+  const entries = (await book?.find(keys)) ?? keys.map(() => undefined);
+  const isKnown = await haveResults(entries, stores, space);
+  return paths.map((path, i) => ({
+    path,
+    state: states[i],
+    key: keys[i],
+    known: isKnown[i] ? entries[i] : undefined,
+  }));
+}
+
+/** Of each file whether all its poses have results. */
+async function haveResults(
+  files: readonly (readonly PoseEntry[] | undefined)[],
+  stores: readonly ResultStore[],
+  space: SpaceDigest,
+): Promise<boolean[]> {
+  const wanted = new Map<string, ContentKey>();
+  const keysOf = (entries: readonly PoseEntry[]) =>
+    entries.flatMap((entry) => ("digest" in entry ? [contentKey(space, entry.digest)] : []));
+  for (const entries of files) {
+    for (const key of keysOf(entries ?? [])) wanted.set(key.toString("latin1"), key);
+  }
+  for (const store of stores) {
+    const left = [...wanted.values()];
+    if (left.length === 0) break;
+    const sorted = ascending(left).map((at) => left[at]!);
+    const { shards } = await store.lookup(Buffer.concat(sorted));
+    sorted.forEach((key, i) => {
+      if (shards[i]! >= 0) wanted.delete(key.toString("latin1"));
+    });
+  }
+  return files.map(
+    (entries) =>
+      entries !== undefined && keysOf(entries).every((key) => !wanted.has(key.toString("latin1"))),
+  );
+}

@@ -1,0 +1,97 @@
+/**
+ * Annotating files: sequences to the IMGT numbering of their antibody domains.
+ *
+ * Owns: what an annotation is known by. The phases are every job's (sequence-job.ts). A sequence
+ * without an antibody domain is a result, not a failure.
+ */
+import {
+  ANNOTATE_ENGINE,
+  ANNOTATE_FINGERPRINT,
+  ANNOTATE_RULES,
+  type AnnotateInput,
+  canonicalAnnotate,
+  resolveAnnotate,
+} from "../../kind/annotate.ts";
+import type { Session } from "../fleet/session.ts";
+import type { JobSummary } from "../output/job-report.ts";
+import { OutputFolder } from "../output/output-folder.ts";
+import { AnnotationTables } from "./annotation-tables.ts";
+import { type JobOptions, runSequenceJob } from "./sequence-job.ts";
+
+export interface AnnotateOptions extends JobOptions {
+  readonly parameters?: AnnotateInput;
+}
+
+export interface AnnotateSummary extends JobSummary {
+  /** What numbered the domains, with its version. */
+  readonly fingerprint: string;
+  /** Records in which no domain was found. */
+  readonly withoutDomain: number;
+  /** Domains by locus: IGH, IGK, IGL; TRA, TRB, TRG, TRD. */
+  readonly domains: Readonly<Record<string, number>>;
+}
+
+/** In one line, T-cell receptors apart from antibodies. */
+export function formatDomains({ domains, withoutDomain }: AnnotateSummary): string {
+  const listed = (prefix: string) =>
+    Object.entries(domains)
+      .filter(([locus]) => locus.startsWith(prefix))
+      .map(([locus, count]) => `${count} ${locus}`)
+      .join(", ");
+  const [antibodies, receptors] = [listed("IG"), listed("TR")];
+  const parts = [
+    `antibody domains: ${antibodies || "none"}`,
+    ...(receptors === "" ? [] : [`T-cell receptor domains: ${receptors}`]),
+    ...(withoutDomain > 0 ? [`records without a domain: ${withoutDomain}`] : []),
+  ];
+  return parts.join("; ");
+}
+
+/** Annotates every sequence of the inputs. Throws RaysidueError; the same call again resumes. */
+export async function annotate(
+  session: Session,
+  options: AnnotateOptions,
+): Promise<AnnotateSummary> {
+  const startedAt = performance.now();
+  const parameters = resolveAnnotate(options.parameters ?? {});
+  const identity = {
+    kind: "annotate",
+    fingerprint: ANNOTATE_FINGERPRINT,
+    parameters: canonicalAnnotate(parameters),
+  };
+  await using folder = await OutputFolder.open(options.outputFolder, {
+    kind: "annotate",
+    engine: identity.fingerprint,
+    parameters: identity.parameters,
+  });
+  let tables: AnnotationTables | undefined;
+  const { outputFolder, ...rest } = await runSequenceJob(session, options, {
+    folder,
+    startedAt,
+    target: {
+      space: { ...identity, model: ANNOTATE_ENGINE },
+      rules: ANNOTATE_RULES,
+      purpose: "annotated",
+      request: { ...identity, model: "", engine: ANNOTATE_ENGINE },
+      costOf: (length) => length,
+      gflopOf: () => 0,
+    },
+    facts: {
+      kind: "annotate",
+      engine: { name: ANNOTATE_ENGINE, fingerprint: ANNOTATE_FINGERPRINT },
+      parameters,
+      // Read when run.json is written: the tables are then complete.
+      get domains() {
+        return tables?.domains ?? {};
+      },
+    },
+    prepare: (onNotice) => session.prepareEngine(ANNOTATE_ENGINE, onNotice),
+    openTables: async (plan) => {
+      tables = await AnnotationTables.create(folder, plan, parameters);
+      return tables;
+    },
+  });
+  const withoutDomain = tables?.withoutDomain ?? 0;
+  const domains = tables?.domains ?? {};
+  return { outputFolder, fingerprint: ANNOTATE_FINGERPRINT, withoutDomain, domains, ...rest };
+}
