@@ -5,11 +5,10 @@
  * and go when nobody needs them; a short run asks for none. By both ways to the cluster.
  */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { type RunningBridge, startBridge } from "../support/bridge.ts";
+import { test } from "node:test";
 import { readTrace } from "../support/outputs.ts";
 import { until } from "../support/processes.ts";
-import { absence, RayNodes } from "../support/ray-nodes.ts";
+import { rayOfFile } from "../support/ray-file.ts";
 import {
   assertComplete,
   assertNothingLeft,
@@ -18,8 +17,6 @@ import {
 } from "../support/ray-runs.ts";
 import { Sandbox } from "../support/sandbox.ts";
 
-const skip = absence() ?? false;
-
 /** Five seconds of work for one device. */
 const SHORT = "cost=0.1ms,overhead=20ms";
 /** Not worth another node that takes `NODE_START`, until the device turns out four times slower. */
@@ -27,21 +24,10 @@ const LONGER = "cost=0.4ms,overhead=20ms,slow=4@1s";
 const NODE_START = "15s";
 const GIVEN_BACK_MS = 60_000;
 
-let nodes: RayNodes;
-let bridge: RunningBridge;
+const ray = rayOfFile(1, { autoscaler: { nodesMax: 3, cpus: 1, idleSeconds: 2 } });
+const { skip } = ray;
 
-before(async () => {
-  if (skip !== false) return;
-  const autoscaler = { nodesMax: 3, cpus: 1, idleSeconds: 2 };
-  nodes = await RayNodes.start({ count: 1, cpus: 1, autoscaler });
-  bridge = await startBridge(nodes);
-});
-
-after(async () => {
-  await nodes?.stop();
-});
-
-const raylets = async () => (await nodes.find("raylet/raylet")).length;
+const raylets = async () => (await ray.nodes.find("raylet/raylet")).length;
 const onlyTheHead = () =>
   until("the head alone", async () => (await raylets()) === 1, GIVEN_BACK_MS);
 
@@ -54,7 +40,7 @@ async function workersOf(folder: string): Promise<Set<string>> {
 
 test("a run that ends before a node would start asks for none", { skip }, async () => {
   await using sandbox = new Sandbox();
-  const driver = startSlowRun(sandbox, bridge.url, ["--max-workers", "3"], SHORT);
+  const driver = startSlowRun(sandbox, ray.bridge.url, ["--max-workers", "3"], SHORT);
   await assertComplete(sandbox, driver);
   assert.doesNotMatch(driver.stderr, /autoscaler/);
   assert.equal((await workersOf(sandbox.path("out"))).size, 1);
@@ -64,23 +50,23 @@ test("a run that ends before a node would start asks for none", { skip }, async 
 test("a run that turns out long gets nodes in mid-run and gives them back", { skip }, async () => {
   await using sandbox = new Sandbox();
   const flags = ["--max-workers", "3", "--node-start", NODE_START];
-  const driver = startSlowRun(sandbox, bridge.url, flags, LONGER);
+  const driver = startSlowRun(sandbox, ray.bridge.url, flags, LONGER);
   await driver.printed(/asking Ray's autoscaler for [23] nodes: \d+ s of work are left/, "stderr");
   await assertComplete(sandbox, driver);
   const { size } = await workersOf(sandbox.path("out"));
   assert(size === 2 || size === 3, `${size} workers`);
   await onlyTheHead();
-  await assertNothingLeft(nodes);
+  await assertNothingLeft(ray.nodes);
 });
 
 test("a fleet that is scaled gets nodes; without work they go", { skip }, async () => {
   await using sandbox = new Sandbox();
-  const at = ["--address", `ray://${nodes.headAddress}:10001`];
+  const at = ["--address", `ray://${ray.nodes.headAddress}:10001`];
   const scale = ["cluster", "scale", "2", ...at, "--max-idle", "4s", "--emulate", "instant"];
   const { stderr } = await sandbox.expect(0, scale, { environment });
   assert.match(stderr, /asking Ray's autoscaler for 2 nodes, 1 are there/);
   assert.equal(await raylets(), 2);
   await onlyTheHead();
   await sandbox.expect(0, ["cluster", "down", ...at], { environment });
-  await assertNothingLeft(nodes);
+  await assertNothingLeft(ray.nodes);
 });

@@ -33,7 +33,7 @@ import { openTunnel } from "../support/tunnel.ts";
 
 // The nodes have no index of packages; they find the environment that is made here.
 const annotator = await prepareEngine("cluster", "engines", "annotate");
-const ray = rayOfFile(2, ENGINE_ENVIRONMENT);
+const ray = rayOfFile(2, { environment: ENGINE_ENVIRONMENT });
 const { skip } = ray;
 const skipScore = skip || (annotator.missing ?? false) || (await scorerProblem());
 

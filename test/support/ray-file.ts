@@ -6,7 +6,7 @@
  */
 import { after, before } from "node:test";
 import { type RunningBridge, startBridge } from "./bridge.ts";
-import { absence, RayNodes } from "./ray-nodes.ts";
+import { absence, RayNodes, type RayNodesOptions } from "./ray-nodes.ts";
 
 export interface RayOfFile {
   readonly skip: string | false;
@@ -18,12 +18,12 @@ export interface RayOfFile {
 /** A head and `count` - 1 nodes of one CPU each; to be used in tests only. */
 export function rayOfFile(
   count: number,
-  environment: Readonly<Record<string, string>> = {},
+  options: Omit<RayNodesOptions, "count" | "cpus"> = {},
 ): RayOfFile {
   const ray = { skip: absence() ?? false } as RayOfFile;
   before(async () => {
     if (ray.skip !== false) return;
-    ray.nodes = await RayNodes.start({ count, cpus: 1, environment });
+    ray.nodes = await RayNodes.start({ count, cpus: 1, ...options });
     ray.bridge = await startBridge(ray.nodes);
   });
   after(async () => {

@@ -39,6 +39,17 @@ const addressOf = (node: number) => `${SUBNET}.${10 + node}`;
 /** The address that the head will have, for a certificate that names it. */
 export const HEAD_ADDRESS = addressOf(0);
 
+export interface RayNodesOptions {
+  readonly count: number;
+  readonly cpus: number;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly dashboard?: boolean;
+  /** Where nodes find programs; absent: where this process does. */
+  readonly programs?: string;
+  /** Ray starts and ends further nodes by itself. */
+  readonly autoscaler?: Autoscaler;
+}
+
 export class RayNodes {
   readonly folder: string;
   readonly #namespace: string;
@@ -70,16 +81,7 @@ export class RayNodes {
   }
 
   /** Starts a head and `count` - 1 nodes of `cpus` CPUs each. */
-  static async start(options: {
-    readonly count: number;
-    readonly cpus: number;
-    readonly environment?: Readonly<Record<string, string>>;
-    readonly dashboard?: boolean;
-    /** Where nodes find programs; absent: where this process does. */
-    readonly programs?: string;
-    /** Ray starts and ends further nodes by itself. */
-    readonly autoscaler?: Autoscaler;
-  }): Promise<RayNodes> {
+  static async start(options: RayNodesOptions): Promise<RayNodes> {
     const root = repositoryRoot();
     const { stdout } = await run(join(root, "scripts", "ray-venv"), { maxBuffer: 1 << 24 });
     // Short: Ray's sockets lie below it, and their paths are limited to 107 bytes.
