@@ -67,7 +67,7 @@ const pack = (changes: Partial<CargoRequest>) => packRun("r1", request(changes),
 
 test("inputs keep their names, what lies elsewhere goes aside", async () => {
   const elsewhere = join(root, "there", "d.cif");
-  const inputs = ["../poses", "poses/*.pdb", "poses/a.pdb", "../../there/d.cif", elsewhere];
+  const inputs = ["./poses", "poses/*.pdb", "poses/a.pdb", "../there/d.cif", elsewhere];
   const [archive] = await pack({ inputs });
   const { names, manifest } = await contents(archive!);
   const aside = join("elsewhere", elsewhere);
@@ -99,7 +99,7 @@ test("files that flags name, and a model in a folder, are placed", async () => {
   const known = files.map((file) => ({ ...file, sha256: "0".repeat(64) }));
   const model = { kind: "esm", name: folder, folder, fingerprint, files: known };
   const [archive, ofModel] = await pack({
-    files: [{ flag: "--regions", path: "../../there/regions.tsv" }],
+    files: [{ flag: "--regions", path: "../there/regions.tsv" }],
     models: [{ flag: "--embed-model", model: model as unknown as LocatedModel }],
   });
   const { names, manifest } = await contents(archive!);

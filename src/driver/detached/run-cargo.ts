@@ -121,6 +121,6 @@ class Cargo {
 /** A path, or a pattern, as seen from the folder of inputs; what is not below this one goes aside. */
 function placeOf(path: string): string {
   const plain = normalize(path);
-  const isBelow = !isAbsolute(plain) && plain !== ".." && !plain.startsWith("../../");
+  const isBelow = !isAbsolute(plain) && plain !== ".." && !plain.startsWith("../");
   return isBelow ? plain : join("elsewhere", resolve(path));
 }

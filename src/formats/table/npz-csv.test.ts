@@ -95,7 +95,7 @@ test("npz: names an archive cannot have are refused", async () => {
   const create = (name: string) => {
     return createNpzWriter(join(folder, "x.npz"), [{ name, dtype: "float32", dim: 1 }]);
   };
-  await assert.rejects(create("../../x"), /"\.\.\/x" cannot name an array/);
+  await assert.rejects(create("../x"), /"\.\.\/x" cannot name an array/);
   await assert.rejects(create("ids"), /"ids" cannot name an array/);
 });
 

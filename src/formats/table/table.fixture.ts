@@ -10,7 +10,7 @@ export const HOSTILE_IDS = [
   "..",
   ".",
   "",
-  "../../../etc/passwd",
+  "../../etc/passwd",
   "%2F",
   "100%",
   "x%~2",
