@@ -14,6 +14,7 @@ import { fastaOf, randomSequences } from "../support/fasta-text.ts";
 import { readEmbeddings } from "../support/outputs.ts";
 import { until } from "../support/processes.ts";
 import { absence, RayNodes } from "../support/ray-nodes.ts";
+import { assertNothingLeft } from "../support/ray-runs.ts";
 import { MODEL_CACHE, REPOSITORY, Sandbox } from "../support/sandbox.ts";
 
 const skip = absence() ?? false;
@@ -86,5 +87,5 @@ test("the dashboard's port is enough: a job is the bridge, and ends with us", {
   assert.equal((await readEmbeddings(sandbox.path("out"))).length, sequences.length);
   const isOver = async () => (await nodes.find("server.py")).length === 0;
   await until("end of the bridge's job", isOver, 20_000);
-  assert.deepEqual(await nodes.leftovers(), []);
+  await assertNothingLeft(nodes);
 });
