@@ -127,6 +127,11 @@ function rounded(_key: string, value: unknown): unknown {
   return typeof value === "number" ? Number(value.toPrecision(6)) : value;
 }
 
+/** What this program was given, without folders: where files lay is nobody's business. */
+export function shownArguments(): string[] {
+  return process.argv.slice(2).map((word) => (word.includes("/") ? basename(word) : word));
+}
+
 /** Where a part is kept; `isDryRun`: nowhere, it is printed only. */
 export interface Kept {
   readonly document: string;
@@ -145,8 +150,7 @@ export async function publishPart(
 ): Promise<void> {
   const before = os.loadavg()[0]!;
   const part = await measure();
-  // Without folders: where files lay is nobody's business.
-  const words = process.argv.slice(2).map((word) => (word.includes("/") ? basename(word) : word));
+  const words = shownArguments();
   const dashes = names.program.startsWith("npm ") && words.length > 0 ? ["--"] : [];
   const where = {
     date: new Date().toISOString().slice(0, 16).replace("T", " "),

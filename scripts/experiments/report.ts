@@ -9,6 +9,7 @@ import { mkdir } from "node:fs/promises";
 import os from "node:os";
 import { join } from "node:path";
 import { writeFileAtomically } from "../../src/base/files.ts";
+import { shownArguments } from "../bench/report.ts";
 
 const FOLDER = "docs/experiments";
 
@@ -37,7 +38,7 @@ export class Circumstances {
 
   describe(name: string) {
     return {
-      command: ["node", `dist/scripts/experiments/${name}.js`, ...process.argv.slice(2)].join(" "),
+      command: ["node", `dist/scripts/experiments/${name}.js`, ...shownArguments()].join(" "),
       machine: `${os.cpus()[0]?.model ?? "unknown CPU"}, ${os.availableParallelism()} cores, Node ${process.versions.node}`,
       date: this.#startedAt.toISOString().slice(0, 10),
       seconds: Math.round((Date.now() - this.#startedAt.getTime()) / 1000),
