@@ -104,6 +104,8 @@ async function subjectOf(inputs: readonly string[], flags: AnalyzeFlags): Promis
   const isOffline = flags.offline === true;
   const isPoses = auto === true || heavy !== undefined || antigen !== undefined;
   if (isPoses && flags.annotate) throw usage("--annotate is for sequences, --antigen for poses");
+  const { checkInputs } = await import("../driver/plan/listings.ts");
+  await checkInputs(isPoses ? "poses" : "sequences", inputs, from.isRecursive);
   if (!isPoses) {
     const subjects = await import("../driver/analyze/analyze-subject.ts");
     if (flags.annotate) return subjects.annotationSubject(from);

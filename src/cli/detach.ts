@@ -55,13 +55,16 @@ export async function detachJob(
   const filed = files.map(({ flag }) => flag);
   // What is wrong with the command line is known before anything is fetched.
   flagsTyped(command, words, filed);
-  const [{ DetachedRuns }, { isOwnFolder }, { KEEP_SECONDS }, { resolve }] = await Promise.all([
-    import("../driver/detached/detached-run.ts"),
-    import("../driver/fleet/model-archive.ts"),
-    import("../driver/detached/run-manifest.ts"),
-    import("node:path"),
-  ]);
+  const [{ checkInputs }, { DetachedRuns }, { isOwnFolder }, { KEEP_SECONDS }, { resolve }] =
+    await Promise.all([
+      import("../driver/plan/listings.ts"),
+      import("../driver/detached/detached-run.ts"),
+      import("../driver/fleet/model-archive.ts"),
+      import("../driver/detached/run-manifest.ts"),
+      import("node:path"),
+    ]);
   const say = (text: string) => process.stderr.write(`${text}\n`);
+  await checkInputs(job.items, inputs, flags.recursive === true);
   const models = await job.models(say);
   const placed = models.filter(({ model }) => isOwnFolder(model)).map(({ flag }) => flag);
   await using runs = await DetachedRuns.connect(address);

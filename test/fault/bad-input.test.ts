@@ -54,6 +54,20 @@ describe("bad inputs", () => {
     await refuses(["-"], /<stdin> is empty/);
   });
 
+  test("one that is missing is told before a model is looked for", async () => {
+    const model = ["esm2_t6_8M_UR50D", "--offline"];
+    const chains = ["--heavy", "H", "--antigen", "A", "--embed-model"];
+    for (const args of [
+      ["embed", "missing", "-o", "out", "-m", ...model],
+      ["score", "missing", "-o", "out", ...chains, ...model],
+      ["analyze", "missing", "-m", ...model],
+      ["analyze", "missing", ...chains, ...model],
+    ]) {
+      const { stderr } = await sandbox.expect(65, args);
+      assert.match(lastLine(stderr), /missing: no such file/, args.join(" "));
+    }
+  });
+
   test("a directory without FASTA, and text that is none", async () => {
     sandbox.write("folder/readme.md", "nothing");
     await refuses(["folder"], /folder: directory without FASTA; looked for \.fa, .*--recursive/);

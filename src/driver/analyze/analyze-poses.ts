@@ -19,9 +19,10 @@ import { poseSequences } from "../../science/prepare.ts";
 import { Random } from "../../simulate/random.ts";
 import { spaceDigest } from "../../store/content-key.ts";
 import type { Session } from "../fleet/session.ts";
+import { LISTINGS } from "../plan/listings.ts";
 import type { Plan } from "../plan/plan.ts";
 import { annotatedRegions } from "../poses/annotated-regions.ts";
-import { readPoses, STRUCTURE_EXTENSIONS } from "../poses/read-poses.ts";
+import { readPoses } from "../poses/read-poses.ts";
 import type { RegionSource } from "../poses/region-source.ts";
 import type { ScalarSource } from "../poses/scalar-source.ts";
 import { score } from "../poses/score.ts";
@@ -94,8 +95,7 @@ class Poses implements Subject {
   async read(plan: Plan, context: ReadContext): Promise<InputCounts> {
     const startedAt = performance.now();
     const { inputs, isRecursive } = this.#from;
-    const listing = { extensions: STRUCTURE_EXTENSIONS, kind: "structures" };
-    const paths = await listInputs(inputs, { ...listing, recursive: isRecursive });
+    const paths = await listInputs(inputs, { ...LISTINGS.poses, recursive: isRecursive });
     const isWhole = paths.length <= FILES_READ_MAX || paths.includes("-");
     const taken = isWhole ? paths : drawn(paths, FILES_SAMPLED, new Random(SEED));
     const factor = isWhole ? 1 : (await bytesOf(paths)) / (await bytesOf(taken));

@@ -9,7 +9,6 @@ import { stat, writeFile } from "node:fs/promises";
 import { basename, isAbsolute, join, normalize, resolve } from "node:path";
 import { fromSystemError, RaysidueError } from "../../base/errors.ts";
 import { type ListOptions, listInputs } from "../../formats/text/input-paths.ts";
-import { FASTA_EXTENSIONS } from "../../formats/text/text-source.ts";
 import { Archive } from "../../ray/archive.ts";
 import type { TarEntry } from "../../ray/tar.ts";
 import {
@@ -18,20 +17,15 @@ import {
   modelArchive,
   type ProvidedModel,
 } from "../fleet/model-archive.ts";
-import { STRUCTURE_EXTENSIONS } from "../poses/read-poses.ts";
+import { type InputItems, LISTINGS } from "../plan/listings.ts";
 import type { PlacedFlag, RunManifest } from "./run-manifest.ts";
-
-const LISTINGS = {
-  sequences: { extensions: FASTA_EXTENSIONS, kind: "FASTA" },
-  poses: { extensions: STRUCTURE_EXTENSIONS, kind: "structures" },
-} as const;
 
 export interface CargoRequest {
   /** Of raysidue, without inputs, places and flags that name what goes along. */
   readonly command: readonly string[];
   readonly inputs: readonly string[];
   /** What inputs hold: says which files count in folders. */
-  readonly items: keyof typeof LISTINGS;
+  readonly items: InputItems;
   readonly isRecursive: boolean;
   /** Files that flags name. */
   readonly files: readonly { readonly flag: string; readonly path: string }[];

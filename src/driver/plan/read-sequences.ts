@@ -9,9 +9,10 @@ import { setImmediate as turn } from "node:timers/promises";
 import { RaysidueError } from "../../base/errors.ts";
 import { TsvWriter } from "../../formats/table/tsv.ts";
 import { readFasta } from "../../formats/text/fasta.ts";
-import { FASTA_EXTENSIONS, openInputs } from "../../formats/text/text-source.ts";
+import { openInputs } from "../../formats/text/text-source.ts";
 import { canonicalSequence, type SequenceRules } from "../../kind/sequence.ts";
 import { itemDigest } from "../../store/content-key.ts";
+import { LISTINGS } from "./listings.ts";
 import type { Plan } from "./plan.ts";
 
 /** The scratch table beside a plan's rows. `problem` is empty where the row was planned. */
@@ -70,8 +71,8 @@ class SequenceReader {
 
   async read(): Promise<ReadCounts> {
     const { inputs, isRecursive, signal, onRead, onInvalid, purpose } = this.#options;
-    const openOptions = { recursive: isRecursive, extensions: FASTA_EXTENSIONS, kind: "FASTA" };
-    for await (const input of openInputs(inputs, { ...openOptions, signal })) {
+    const openOptions = { ...LISTINGS.sequences, recursive: isRecursive, signal };
+    for await (const input of openInputs(inputs, openOptions)) {
       this.#files++;
       for await (const records of readFasta(input.bytes, input.name)) {
         if (signal.aborted) throw new RaysidueError("cancelled", "interrupted while reading");

@@ -28,6 +28,7 @@ import { type ChainChoice, countResidues } from "../../science/chains.ts";
 import { cured } from "../../science/health.ts";
 import { itemDigest, type SpaceDigest } from "../../store/content-key.ts";
 import type { ResultStore } from "../../store/result-store.ts";
+import { LISTINGS } from "../plan/listings.ts";
 import type { Plan } from "../plan/plan.ts";
 import { NAME_COLUMNS } from "../plan/read-sequences.ts";
 import { DetectedPoses, type Detection, type PosePlace } from "./detected-poses.ts";
@@ -40,9 +41,6 @@ import {
 } from "./pose-book.ts";
 import { type CheckMode, PoseCheck } from "./pose-check.ts";
 import { poseFiles } from "./pose-files.ts";
-
-/** Extensions under which folders are searched; each also with `.gz`. */
-export const STRUCTURE_EXTENSIONS = [".pdb", ".ent", ".cif", ".mmcif", ".qv"] as const;
 
 /** Poses of a file that the book remembers; an archive of more is parsed again. */
 const ENTRIES_MAX = 1 << 17;
@@ -131,9 +129,7 @@ class PoseReader {
   async read(): Promise<Omit<PoseCounts, "warnings">> {
     const { inputs, isRecursive, files = DISK, stores, space, signal } = this.#options;
     const { names, book, detected } = this.#parts;
-    const extensions = STRUCTURE_EXTENSIONS;
-    const listing = { recursive: isRecursive, extensions, kind: "structures" };
-    const paths = await listInputs(inputs, listing);
+    const paths = await listInputs(inputs, { ...LISTINGS.poses, recursive: isRecursive });
     for await (const file of poseFiles({ paths, files, book, stores, space, signal })) {
       this.#files++;
       if (file.known !== undefined) await this.#addKnown(file.input.name, file.known);

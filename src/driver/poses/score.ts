@@ -24,6 +24,7 @@ import type { ResultStore } from "../../store/result-store.ts";
 import type { Session } from "../fleet/session.ts";
 import { OutputFolder } from "../output/output-folder.ts";
 import { writeOutput } from "../output/result-output.ts";
+import { checkInputs } from "../plan/listings.ts";
 import { Plan } from "../plan/plan.ts";
 import { type ComputeOutcome, computePlan, openKnown } from "../run/compute-plan.ts";
 import { PhaseClock } from "../run/phase-clock.ts";
@@ -93,6 +94,7 @@ export async function score(session: Session, options: ScoreOptions): Promise<Sc
   const startedAt = performance.now();
   const { observer, signal, isOffline, embedding, regions } = options;
   const onModel = observer?.onModel?.bind(observer);
+  await checkInputs("poses", options.inputs, options.isRecursive === true);
   const scorer = await ensureScorer(options.model ?? DEFAULT_SCORER, {
     offline: isOffline === true,
     ...(onModel && { onProgress: onModel }),
@@ -164,7 +166,7 @@ class ScoreJob {
 
   async run(startedAt: number): Promise<ScoreSummary> {
     const { folder, parameters, scalars } = this.#parts;
-    const { observer } = this.#options;
+    const { observer, inputs, command } = this.#options;
     using plan = new Plan(folder.scratch, spaceDigest(this.#space));
     const namesPath = join(folder.scratch, "names.tsv");
     const readAtMs = Date.now();
@@ -186,17 +188,15 @@ class ScoreJob {
       const { failures } = outcome;
       const counts = await writeOutput({ folder, plan, namesPath, stores, tables, failures });
       const statistics = tables.statistics();
-      if (statistics === undefined) throw nothingScored(this.#options.inputs, read, outcome);
+      if (statistics === undefined) throw nothingScored(inputs, read, outcome);
       for (const warning of offCentreWarnings(statistics, counts)) this.#warn(warning);
       await this.#share();
       for (const store of stores) for (const warning of store.warnings) this.#warn(warning);
       return await reportScores({
         ...this.#parts,
-        ...{ read, planned, outcome, counts, statistics, best: tables.best },
+        ...{ inputs, command, read, planned, outcome, counts, statistics, best: tables.best },
         seconds: clock.end(),
         warnings: this.#warnings,
-        inputs: this.#options.inputs,
-        command: this.#options.command,
         facts: { chains: this.#options.chains, embedding: scalars.facts, parameters },
       });
     } finally {
@@ -288,8 +288,7 @@ class ScoreJob {
 
   async #share(): Promise<void> {
     if (this.#cacheFolder === null) return;
-    const { shards } = this.#parts.folder;
-    const { warnings } = await publish(this.#cacheFolder, this.#space, shards);
+    const { warnings } = await publish(this.#cacheFolder, this.#space, this.#parts.folder.shards);
     for (const warning of warnings) this.#warn(warning);
   }
 

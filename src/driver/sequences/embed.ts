@@ -9,6 +9,7 @@ import type { Session } from "../fleet/session.ts";
 import type { JobSummary } from "../output/job-report.ts";
 import { OutputFolder } from "../output/output-folder.ts";
 import type { TableFormat } from "../output/table-format.ts";
+import { checkInputs } from "../plan/listings.ts";
 import { resolveTarget, type TargetOptions } from "./embed-target.ts";
 import { EmbeddingTables } from "./embedding-tables.ts";
 import { type JobObserver, type JobOptions, runSequenceJob } from "./sequence-job.ts";
@@ -35,6 +36,7 @@ export async function embed(session: Session, options: EmbedOptions): Promise<Em
   const startedAt = performance.now();
   const { observer } = options;
   const format = options.format ?? "parquet";
+  await checkInputs("sequences", options.inputs, options.isRecursive === true);
   const target = await resolveTarget({
     ...options,
     ...(observer?.onModel && { onModel: observer.onModel.bind(observer) }),
