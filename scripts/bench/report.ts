@@ -66,7 +66,9 @@ const isMet = ({ value, target, isMaximum }: Check) =>
 function formatCheck(check: Check): string {
   const { what, value, unit, target, isMaximum } = check;
   const digits = Math.abs(value) < 10 ? 2 : 1;
-  const wanted = `${isMaximum === true ? "at most" : "at least"} ${target}${unit}`;
+  // Three digits: a target in other units (1.5 GB in GiB) has endless ones.
+  const limit = Number(target.toPrecision(3));
+  const wanted = `${isMaximum === true ? "at most" : "at least"} ${limit}${unit}`;
   return `${isMet(check) ? "met" : "MISSED"}: ${what} ${value.toFixed(digits)}${unit} (${wanted})`;
 }
 
