@@ -2,11 +2,13 @@
  * `raysidue analyze`: what a run over some inputs would take.
  */
 import { type Command, Option } from "@commander-js/extra-typings";
+import type { Command as UntypedCommand } from "commander";
 import { fromSystemError, RaysidueError } from "../base/errors.ts";
 import type { Analysis, AnalyzedStage } from "../driver/analyze/analyze.ts";
 import type { Subject } from "../driver/analyze/analyze-subject.ts";
 import type { FleetDevice } from "../driver/analyze/fleet-time.ts";
 import { TABLE_FORMATS } from "../driver/output/table-format.ts";
+import { addChainOptions, type ChainFlags, chainsOf, hasChains } from "./chain-options.ts";
 import { printJson } from "./exit.ts";
 import { parseBytes, parseCount, parseInteger } from "./option-values.ts";
 
@@ -15,7 +17,7 @@ export function addAnalyzeCommand(program: Command): void {
 }
 
 function defineAnalyze(program: Command) {
-  return program
+  const command = program
     .command("analyze <input...>")
     .description(
       "what embedding sequences, annotating them (--annotate) or scoring poses (--antigen, --auto) would take",
@@ -32,11 +34,9 @@ function defineAnalyze(program: Command) {
     .addOption(
       new Option("--format <format>", "of embedding: of embeddings/").choices(TABLE_FORMATS),
     )
-    .option("--annotate", "sequences would be annotated")
-    .option("--heavy <chain>", "of poses: chain id of the heavy chain")
-    .option("--light <chain>", "of poses: chain id of the light chain (none for nanobodies)")
-    .option("--antigen <chains>", "of poses: chain ids of the antigen, with commas")
-    .option("--auto", "of poses: chains would be found by annotation")
+    .option("--annotate", "sequences would be annotated");
+  addChainOptions(command as unknown as UntypedCommand, "of poses: ");
+  return command
     .option("--embed-model <model>", "of poses: embeds the residues, as for score (default: none)")
     .option("--regions <file>", "of poses: numberings of your own, as for score")
     .option("-r, --recursive", "search folders below folders too")
@@ -57,7 +57,7 @@ function defineAnalyze(program: Command) {
     .option("--json", "one JSON value on standard output");
 }
 
-type AnalyzeFlags = ReturnType<ReturnType<typeof defineAnalyze>["opts"]>;
+type AnalyzeFlags = ReturnType<ReturnType<typeof defineAnalyze>["opts"]> & ChainFlags;
 
 async function runAnalyze(inputs: string[], flags: AnalyzeFlags): Promise<void> {
   const [{ connect }, { analyze }, { abortOnSignals }, path] = await Promise.all([
@@ -99,14 +99,14 @@ async function runAnalyze(inputs: string[], flags: AnalyzeFlags): Promise<void> 
 }
 
 async function subjectOf(inputs: readonly string[], flags: AnalyzeFlags): Promise<Subject> {
-  const { auto, heavy, light, antigen, model, format } = flags;
+  const { model, format } = flags;
   const from = { inputs, isRecursive: flags.recursive === true };
   const isOffline = flags.offline === true;
-  const isPoses = auto === true || heavy !== undefined || antigen !== undefined;
-  if (isPoses && flags.annotate) throw usage("--annotate is for sequences, --antigen for poses");
+  const chains = hasChains(flags) ? chainsOf(flags) : undefined;
+  if (chains && flags.annotate) throw usage("--annotate is for sequences, --antigen for poses");
   const { checkInputs } = await import("../driver/plan/listings.ts");
-  await checkInputs(isPoses ? "poses" : "sequences", inputs, from.isRecursive);
-  if (!isPoses) {
+  await checkInputs(chains ? "poses" : "sequences", inputs, from.isRecursive);
+  if (chains === undefined) {
     const subjects = await import("../driver/analyze/analyze-subject.ts");
     if (flags.annotate) return subjects.annotationSubject(from);
     const { perResidue, layer, dtype } = flags;
@@ -118,12 +118,6 @@ async function subjectOf(inputs: readonly string[], flags: AnalyzeFlags): Promis
     const target = { ...(model !== undefined && { model }), parameters, isOffline };
     return subjects.embeddingSubject(from, { ...target, ...(format && { format }) });
   }
-  if (auto && (heavy !== undefined || light !== undefined || antigen !== undefined)) {
-    throw usage("--auto finds the chains; leave their names out");
-  }
-  if (!auto && (antigen === undefined || heavy === undefined)) {
-    throw usage("poses need both --heavy and --antigen, or --auto");
-  }
   const [{ posesSubject }, { openRegionTable }, { openScalars }] = await Promise.all([
     import("../driver/analyze/analyze-poses.ts"),
     import("../driver/poses/region-source.ts"),
@@ -131,9 +125,7 @@ async function subjectOf(inputs: readonly string[], flags: AnalyzeFlags): Promis
   ]);
   const { regions, embedModel = "none" } = flags;
   return posesSubject(from, {
-    chains: auto
-      ? "auto"
-      : { heavy: heavy!, antigen: antigen!.split(","), ...(light !== undefined && { light }) },
+    chains,
     ...(regions !== undefined && { regions: await openRegionTable(regions) }),
     // No folder was begun: the model is what is asked for.
     scalars: await openScalars({ model: embedModel, outputFolder: "", isOffline }),

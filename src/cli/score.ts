@@ -5,6 +5,7 @@ import { type Command, Option } from "@commander-js/extra-typings";
 import type { Command as UntypedCommand } from "commander";
 import { RaysidueError } from "../base/errors.ts";
 import type { NamedModel } from "../driver/detached/run-cargo.ts";
+import { addChainOptions, type ChainFlags, chainsOf } from "./chain-options.ts";
 import { addDetachOption, type DetachFlags, detachJob } from "./detach.ts";
 import { addFleetOptions, type FleetFlags } from "./fleet-options.ts";
 import { runJob } from "./job-options.ts";
@@ -28,20 +29,12 @@ export function addScoreCommand(program: Command): void {
 }
 
 function defineScore(program: Command) {
-  return program
+  const command = program
     .command("score <input...>")
     .description("rank docking poses (PDB, mmCIF, quiver; gzip; several models a file; folders)")
-    .requiredOption("-o, --output <folder>", "where results go; the same command again resumes")
-    .option("--heavy <chain>", "chain id of the heavy chain, or of a merged Fv")
-    .option("--light <chain>", "chain id of the light chain (none for nanobodies)")
-    .option("--antigen <chains>", "chain ids of the antigen, with commas", splitChains)
-    .addOption(
-      new Option("--auto", "find the chains of each pose by annotation").conflicts([
-        "heavy",
-        "light",
-        "antigen",
-      ]),
-    )
+    .requiredOption("-o, --output <folder>", "where results go; the same command again resumes");
+  addChainOptions(command as unknown as UntypedCommand);
+  return command
     .addOption(
       new Option("--check <how>", "look at a sample of the poses: tell what is odd, or refuse")
         .choices(["off", "warn", "strict"] as const)
@@ -101,12 +94,9 @@ function defineScore(program: Command) {
 }
 
 type ScoreFlags = ReturnType<ReturnType<typeof defineScore>["opts"]> &
+  ChainFlags &
   FleetFlags &
   Pick<DetachFlags, "detach" | "keep">;
-
-function splitChains(text: string, earlier: readonly string[] = []): string[] {
-  return [...earlier, ...text.split(",")];
-}
 
 async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
   const [api, { resolve }] = await Promise.all([import("../driver/api.ts"), import("node:path")]);
@@ -145,15 +135,6 @@ async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
       ),
     ],
   });
-}
-
-function chainsOf({ auto, heavy, light, antigen }: ScoreFlags) {
-  if (auto) return "auto";
-  if (heavy === undefined || antigen === undefined) {
-    const text = "name the chains with --heavy and --antigen, or let --auto find them";
-    throw new RaysidueError("usage", text);
-  }
-  return { heavy, antigen, ...(light !== undefined && { light }) };
 }
 
 /** `--compat` says in one word what the defaults are, and excludes what departs from them. */
