@@ -54,3 +54,21 @@ export function callBytes(tokens: number, config: ModelConfig): number {
   const widths = Math.max(8 * hiddenSize, 2 * hiddenSize + 2 * intermediateSize) + hiddenSize;
   return 2 * tokens * widths * FLOAT_BYTES;
 }
+
+/**
+ * Longest sequence whose call fits `bytes`. Where attention is not tiled it holds, a head, three
+ * matrices `[tokens, tokens]`: products, the same scaled, and their shares.
+ */
+export function longestCall(
+  bytes: number,
+  config: ModelConfig,
+  { isAttentionTiled }: { readonly isAttentionTiled: boolean },
+): number {
+  const aToken = callBytes(1, config);
+  if (isAttentionTiled) return Math.floor(bytes / aToken);
+  const aPair = 2 * 3 * config.headCount * FLOAT_BYTES;
+  // The positive root of aPair t^2 + aToken t = bytes.
+  return Math.floor(
+    (Math.sqrt(aToken ** 2 + 4 * aPair * Math.max(0, bytes)) - aToken) / (2 * aPair),
+  );
+}

@@ -10,7 +10,7 @@ import { Weights } from "./weights.ts";
 
 /** The model's bytes; inputs and output as graph.ts says. Throws RaysidueError "bad-input". */
 export function buildBert(options: BertGraphOptions): Uint8Array {
-  const { config, tensors, folder, layer } = options;
+  const { config, tensors, folder, layer, isAttentionTiled } = options;
   const width = config.hiddenSize;
   const builder = new GraphBuilder();
   const weights = new Weights(builder, tensors, { folder, prefix: "bert." });
@@ -34,7 +34,7 @@ export function buildBert(options: BertGraphOptions): Uint8Array {
     const context = selfAttention(builder, weights, {
       x,
       name: `${attention}.self`,
-      options: { config, shape },
+      options: { config, isAttentionTiled, shape },
     });
     const mixed = weights.linear(context, `${attention}.output.dense`, {
       input: width,

@@ -20,7 +20,8 @@ import type { RowLayout } from "../../kind/kind.ts";
 import { type LocatedTransformer, locateModel } from "../../model/locate.ts";
 import { MESSAGE_BYTES_MAX } from "../../rpc/channel.ts";
 import type { EngineOpening, ItemFailure, MicroBatchResult } from "../../rpc/engine-codec.ts";
-import { availableMemoryBytes, callBytes, PROCESS_BYTES } from "../memory.ts";
+import { DEVICE_TYPES, type DeviceType } from "../device-type.ts";
+import { availableMemoryBytes, callBytes, longestCall, PROCESS_BYTES } from "../memory.ts";
 import { parseOptions, type RowEngine } from "../row-engine.ts";
 import { type Call, layOut } from "./passages.ts";
 import { ofTokens } from "./pooling.ts";
@@ -28,8 +29,9 @@ import { RowBatch } from "./row-batch.ts";
 import { matrixBytes, Transformer, weightsPerToken } from "./transformer.ts";
 
 export const ONNX_OPTIONS = z.strictObject({
+  device: z.enum(DEVICE_TYPES).default("cpu"),
   threads: z.number().int().min(1).max(1024).default(1),
-  /** What this process may use; absent: half of what is available now. */
+  /** What this process may use, of the device's memory; absent: half of what is available now. */
   memoryBytes: z.number().min(0).optional(),
 });
 
@@ -40,16 +42,34 @@ export const ONNX_OPTIONS = z.strictObject({
  */
 const PACKED_BYTES_MAX = 256e6;
 
-/**
- * Tokens a call. AntiBERTy, 217 residues a sequence, one thread, least disturbed of 5 rounds, in
- * GFLOP/s: 217 tokens 78.0, 434 79.7, 651 79.9, 868 78.9, 1085 77.7, 1519 76.1, 1953 74.5: beyond
- * some 800 activations leave the caches. With shared weights the same, at 72-75.
- */
-const CALL_TOKENS = 768;
+interface WorkSize {
+  /** Tokens a call; a longer passage has a call of its own. */
+  readonly callTokens: number;
+  readonly microBatchFlop: number;
+  readonly microBatchTokens: { readonly min: number; readonly max: number };
+}
 
-/** A micro-batch is some seconds of one core's work (about 80 GFLOP/s), so that commits are frequent. */
-const MICRO_BATCH_FLOP = 200e9;
-const MICRO_BATCH_TOKENS = { min: 512, max: 4096 } as const;
+/**
+ * On the CPU. A call: AntiBERTy, 217 residues a sequence, one thread, least disturbed of 5 rounds, in
+ * GFLOP/s: 217 tokens 78.0, 434 79.7, 651 79.9, 868 78.9, 1085 77.7, 1519 76.1, 1953 74.5: beyond
+ * some 800 activations leave the caches. With shared weights the same, at 72-75. A micro-batch is
+ * some seconds of one core's work (about 80 GFLOP/s), so that commits are frequent.
+ */
+const CPU_WORK: WorkSize = {
+  callTokens: 768,
+  microBatchFlop: 200e9,
+  microBatchTokens: { min: 512, max: 4096 },
+};
+
+/**
+ * On a GPU, which wants more rows at once than a core's caches hold; for some 5 TFLOP/s. By
+ * reckoning: never measured on one.
+ */
+const GPU_WORK: WorkSize = {
+  callTokens: 8192,
+  microBatchFlop: 10e12,
+  microBatchTokens: { min: 2048, max: 32_768 },
+};
 
 /** Rows of a micro-batch travel in one message; headers and sizes take the rest. */
 const PAYLOAD_BYTES_MAX = MESSAGE_BYTES_MAX - 4 * 1024 * 1024;
@@ -78,6 +98,7 @@ export async function openEmbedder(opening: EngineOpening): Promise<RowEngine> {
 }
 
 interface EmbedderOptions {
+  readonly device: DeviceType;
   readonly threads: number;
   readonly memoryBytes: number;
 }
@@ -96,17 +117,19 @@ class Embedder implements RowEngine {
   private constructor(
     transformer: Transformer,
     parameters: EmbedParameters,
-    limits: { passageTokensMax: number; description: string },
+    limits: { passageTokensMax: number; work: WorkSize; description: string },
   ) {
     this.#transformer = transformer;
     this.#parameters = parameters;
     const { config } = transformer;
     this.#layout = rowLayout(parameters, config.hiddenSize);
     this.#passageTokensMax = limits.passageTokensMax;
-    this.#callTokens = Math.min(CALL_TOKENS, limits.passageTokensMax);
+    const { callTokens, microBatchFlop, microBatchTokens } = limits.work;
+    // Safe where attention is not tiled too: shorter passages need less memory a token.
+    this.#callTokens = Math.min(callTokens, limits.passageTokensMax);
     const flop = 2 * weightsPerToken(config, Math.max(1, parameters.layer));
-    const { min, max } = MICRO_BATCH_TOKENS;
-    const useful = Math.min(max, Math.max(min, Math.round(MICRO_BATCH_FLOP / flop)));
+    const { min, max } = microBatchTokens;
+    const useful = Math.min(max, Math.max(min, Math.round(microBatchFlop / flop)));
     const rowTokens = Math.floor(PAYLOAD_BYTES_MAX / Math.max(1, rowBytes(this.#layout, 1)));
     this.tokensMax = Math.min(useful, limits.passageTokensMax, Math.max(1, rowTokens));
     // In windows an item of any length is run a passage at a time.
@@ -122,24 +145,32 @@ class Embedder implements RowEngine {
   ): Promise<Embedder> {
     const { config } = model;
     const { layer } = parameters;
-    const { threads, memoryBytes } = options;
+    const { device, threads, memoryBytes } = options;
     if (layer > config.layerCount) {
       throw new RaysidueError("usage", `layer ${layer}: ${model.name} has ${config.layerCount}`);
     }
-    const packedBytes = matrixBytes(config, layer);
-    const isPrepacked = packedBytes <= PACKED_BYTES_MAX;
-    const left = memoryBytes - PROCESS_BYTES - (isPrepacked ? packedBytes : 0);
-    const passageTokensMax = Math.floor(left / callBytes(1, config));
+    const isOnCpu = device === "cpu";
+    const weightBytes = matrixBytes(config, layer);
+    const isPrepacked = isOnCpu && weightBytes <= PACKED_BYTES_MAX;
+    // A GPU has its own copy of the weights; the CPU has one only where it packs them.
+    const left = memoryBytes - PROCESS_BYTES - (isPrepacked || !isOnCpu ? weightBytes : 0);
+    const isAttentionTiled = isOnCpu;
+    const passageTokensMax = longestCall(left, config, { isAttentionTiled });
     if (passageTokensMax < SPECIAL_TOKENS + 1) {
       const need = formatBytes(memoryBytes - left + callBytes(512, config));
       const said = `${model.name} needs ${need} of memory, the engine may use ${formatBytes(memoryBytes)}`;
       throw new RaysidueError("unavailable", `${said}; give more memory or run fewer engines`);
     }
-    const transformer = await Transformer.open(model, { threads, isPrepacked, layer });
-    const description =
-      `onnx ${model.name} layer ${layer}, threads ${threads}, ` +
-      `weights ${isPrepacked ? "packed" : "shared"}, memory ${formatBytes(memoryBytes)}`;
-    return new Embedder(transformer, parameters, { passageTokensMax, description });
+    const transformer = await Transformer.open(model, {
+      ...{ device, threads, layer },
+      ...{ isPrepacked, isAttentionTiled },
+    });
+    const where = isOnCpu
+      ? `threads ${threads}, weights ${isPrepacked ? "packed" : "shared"}`
+      : device;
+    const description = `onnx ${model.name} layer ${layer}, ${where}, memory ${formatBytes(memoryBytes)}`;
+    const work = isOnCpu ? CPU_WORK : GPU_WORK;
+    return new Embedder(transformer, parameters, { passageTokensMax, work, description });
   }
 
   async run(items: readonly Uint8Array[]): Promise<MicroBatchResult> {

@@ -53,7 +53,7 @@ export function rotaryTables(
 
 /** The model's bytes; inputs and output as graph.ts says. Throws RaysidueError "bad-input". */
 export function buildEsm2(options: EsmGraphOptions): Uint8Array {
-  const { config, tensors, folder, layer } = options;
+  const { config, tensors, folder, layer, isAttentionTiled } = options;
   const width = config.hiddenSize;
   const headWidth = width / config.headCount;
   const builder = new GraphBuilder();
@@ -77,7 +77,7 @@ export function buildEsm2(options: EsmGraphOptions): Uint8Array {
     const context = selfAttention(builder, weights, {
       x: weights.layerNorm(x, `${attention}.LayerNorm`, norm),
       name: `${attention}.self`,
-      options: { config, shape, rotate: rotate! },
+      options: { config, isAttentionTiled, shape, rotate: rotate! },
     });
     const mixed = weights.linear(context, `${attention}.output.dense`, {
       input: width,

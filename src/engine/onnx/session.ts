@@ -9,14 +9,39 @@
 import { dirname, sep } from "node:path";
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { RaysidueError } from "../../base/errors.ts";
+import type { DeviceType } from "../device-type.ts";
 
 export interface SessionOptions {
+  /** Absent: the CPU. */
+  readonly device?: DeviceType;
+  /** On the CPU. */
   readonly threads: number;
   /**
    * Keep a private copy of the weights in the order the GEMM reads them: 2-9 % faster (the most in
    * small calls). Without it weights stay in the file mapping that all engine processes share.
    */
   readonly isPrepacked: boolean;
+}
+
+/** What a GPU must have to be opened. */
+const NEEDS = {
+  cuda: "NVIDIA's driver, CUDA, cuDNN, and ONNX Runtime's library for them",
+  webgpu: "libvulkan.so.1 and the GPU's Vulkan driver",
+} as const;
+
+/** One line that says why no session was opened. */
+function refusal(thrown: unknown, folder: string, device: DeviceType): RaysidueError {
+  const text = (thrown instanceof Error ? thrown.message : String(thrown))
+    .trim()
+    .replace(/\s*\n\s*/g, "; ");
+  if (device === "cpu") {
+    const said = `ONNX Runtime cannot open the model from ${folder}: ${text}`;
+    return new RaysidueError("bad-input", said, { cause: thrown });
+  }
+  // Of what failed, not where in ONNX Runtime's sources.
+  const reason = text.replace(/^.* was false\. /s, "").replace(/;$/, "");
+  const said = `--device ${device}: ${reason}; it needs ${NEEDS[device]} (docs/gpus.md)`;
+  return new RaysidueError("unavailable", said, { cause: thrown });
 }
 
 /** The deepest folder above all `files` (absolute paths without links). */
@@ -55,15 +80,20 @@ export class OnnxSession {
     this.#Tensor = TensorClass;
   }
 
-  /** Opens `model`, whose weights lie below `folder`. Throws RaysidueError "bad-input". */
+  /**
+   * Opens `model`, whose weights lie below `folder`. Throws RaysidueError "bad-input", or
+   * "unavailable" where the device may be the reason.
+   */
   static async open(
     model: Uint8Array,
     folder: string,
     options: SessionOptions,
   ): Promise<OnnxSession> {
     const ort = await loadRuntime();
+    const { device = "cpu" } = options;
     try {
       const session = await ort.InferenceSession.create(model, {
+        executionProviders: [device],
         executionMode: "sequential",
         graphOptimizationLevel: "all",
         interOpNumThreads: 1,
@@ -80,9 +110,7 @@ export class OnnxSession {
       });
       return new OnnxSession(session, ort.Tensor);
     } catch (thrown) {
-      const text = thrown instanceof Error ? thrown.message : String(thrown);
-      const said = `ONNX Runtime cannot open the model from ${folder}: ${text}`;
-      throw new RaysidueError("bad-input", said.replace(/\s*\n\s*/g, "; "), { cause: thrown });
+      throw refusal(thrown, folder, device);
     }
   }
 

@@ -8,6 +8,7 @@ import { SPECIAL_TOKENS } from "../../kind/embed.ts";
 import { openCheckpoint } from "../../model/checkpoint.ts";
 import type { ModelConfig } from "../../model/config.ts";
 import type { LocatedTransformer } from "../../model/locate.ts";
+import type { DeviceType } from "../device-type.ts";
 import { callBytes } from "../memory.ts";
 import { buildBert } from "./bert.ts";
 import { buildEsm2, dropoutScale, rotaryTables } from "./esm2.ts";
@@ -16,8 +17,11 @@ import { commonFolder, type Feeds, OnnxSession } from "./session.ts";
 import { countMasks, Tokenizer } from "./tokenizer.ts";
 
 export interface TransformerOptions {
+  readonly device: DeviceType;
   readonly threads: number;
   readonly isPrepacked: boolean;
+  /** Attention never holds a `[length, length]` matrix. Not to be had on GPUs (graph.ts says why). */
+  readonly isAttentionTiled: boolean;
   /** Hidden state to give, 0 .. config.layerCount. */
   readonly layer: number;
 }
@@ -36,6 +40,7 @@ export function weightsPerToken(config: ModelConfig, layer: number): number {
 /**
  * ONNX Runtime's arena never gives memory back, and its Node binding passes no option to make it.
  * So a call that needs more than this ends its session: opening one takes 0.2 s, such a call seconds.
+ * A GPU's memory is nobody else's, and its session takes longer to open.
  */
 const KEPT_BYTES_MAX = 256e6;
 
@@ -43,6 +48,7 @@ export class Transformer {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   readonly #openSession: () => Promise<OnnxSession>;
+  readonly #keptBytesMax: number;
   /** Undefined after a large call, until the next. */
   #session: OnnxSession | undefined;
   #rotary: { tokens: number; cos: Float32Array; sin: Float32Array } | undefined;
@@ -50,12 +56,13 @@ export class Transformer {
   private constructor(
     model: LocatedTransformer,
     session: OnnxSession,
-    openSession: () => Promise<OnnxSession>,
+    options: { openSession: () => Promise<OnnxSession>; device: DeviceType },
   ) {
     this.config = model.config;
     this.tokenizer = new Tokenizer(model.kind, model.vocabulary);
     this.#session = session;
-    this.#openSession = openSession;
+    this.#openSession = options.openSession;
+    this.#keptBytesMax = options.device === "cpu" ? KEPT_BYTES_MAX : Infinity;
   }
 
   /** Throws RaysidueError "bad-input" where checkpoint and config do not fit together. */
@@ -64,12 +71,12 @@ export class Transformer {
     const folder = commonFolder(Array.from(tensors.values(), ({ file }) => file));
     const { config } = model;
     const { layer } = options;
+    const { isAttentionTiled } = options;
+    const shared = { tensors, folder, layer, isAttentionTiled };
     const graph =
-      config.kind === "bert"
-        ? buildBert({ config, tensors, folder, layer })
-        : buildEsm2({ config, tensors, folder, layer });
+      config.kind === "bert" ? buildBert({ config, ...shared }) : buildEsm2({ config, ...shared });
     const openSession = () => OnnxSession.open(graph, folder, options);
-    return new Transformer(model, await openSession(), openSession);
+    return new Transformer(model, await openSession(), { openSession, device: options.device });
   }
 
   /**
@@ -93,7 +100,7 @@ export class Transformer {
     };
     this.#session ??= await this.#openSession();
     const hidden = await this.#session.run(feeds, HIDDEN);
-    if (callBytes(tokens, this.config) <= KEPT_BYTES_MAX) return hidden;
+    if (callBytes(tokens, this.config) <= this.#keptBytesMax) return hidden;
     // The array may lie in the session's own memory.
     const copy = hidden.slice();
     await this.close();
