@@ -5,8 +5,10 @@
  * daemon's life, so that two runs never use it at once. The number of CPU devices is measured once,
  * with the first model (engine/layout.ts), unless the user says it.
  */
+import { readdirSync } from "node:fs";
 import os from "node:os";
 import { RaysidueError } from "../base/errors.ts";
+import type { DeviceType } from "../engine/device-type.ts";
 import { isOwnProcess } from "../engine/host/engine-registry.ts";
 import { chooseLayout } from "../engine/layout.ts";
 import { availableMemoryBytes } from "../engine/memory.ts";
@@ -17,10 +19,17 @@ import type { EmulatedDevice } from "./emulated.ts";
 /** Half a minute for two cores: a measurement takes a tenth of that, and gains a few per cent. */
 const BRIEF_GFLOP = 5_000;
 
+/** What a GPU's engine may use unless it is said: most GPUs have that, and no library here tells. */
+const GPU_MEMORY_BYTES = 8e9;
+
 /** The rest is for the daemon, the driver and the user; as engine/layout.ts has it. */
 const HOSTS_MEMORY_SHARE = 0.6;
 
 export interface DeviceOptions {
+  /** What language models run on here; poses and engines in other languages have the CPU. */
+  readonly device?: DeviceType;
+  /** Of each GPU, what an engine may use. */
+  readonly deviceMemoryBytes?: number;
   /** Engine processes on the CPU; measured if absent. */
   readonly engines?: number;
   /** Threads of each. */
@@ -49,6 +58,7 @@ export class Devices {
   #cpu: Promise<Device[]> | undefined;
   #emulated: Device[] | undefined;
   #hosts: Promise<Device[]> | undefined;
+  #gpus: Device[] | undefined;
 
   constructor(options: DeviceOptions, report: (report: WorkerReport) => void) {
     this.#options = options;
@@ -76,6 +86,11 @@ export class Devices {
       this.#hosts ??= this.#makeHosts();
       return this.#hosts;
     }
+    const { device = "cpu" } = this.#options;
+    if (run.engine === "onnx" && device !== "cpu") {
+      this.#gpus ??= this.#makeGpus(device);
+      return this.#gpus;
+    }
     this.#cpu ??= this.#makeCpu(run);
     try {
       return await this.#cpu;
@@ -90,6 +105,25 @@ export class Devices {
     const devices = emulated.length > 0 ? emulated : Array(os.availableParallelism()).fill({});
     return devices.map((options: EmulatedDevice, i) =>
       this.#add({ name: `emulate${i}`, type: "emulate", threads: 1, memoryBytes: 0 }, options),
+    );
+  }
+
+  /** An engine a GPU. WebGPU names none: the driver's first is taken. */
+  #makeGpus(type: Exclude<DeviceType, "cpu">): Device[] {
+    const memoryBytes = this.#options.deviceMemoryBytes ?? GPU_MEMORY_BYTES;
+    // Matrix products in TF32 would be 1e-3 off.
+    const cuda = (id: string) => ({ [VISIBLE_GPUS]: id, NVIDIA_TF32_OVERRIDE: "0" });
+    const seen = type === "webgpu" ? [{}] : visibleGpus().map(cuda);
+    if (seen.length === 0) {
+      const text = `--device cuda: no NVIDIA GPU here (${VISIBLE_GPUS} and /proc/driver/nvidia)`;
+      throw new RaysidueError("unavailable", `${text}; ask for GPUs, or leave --device out`);
+    }
+    return seen.map((environment, i) =>
+      this.#add(
+        { name: `${type}${i}`, type, threads: 1, memoryBytes },
+        { device: type, threads: 1, memoryBytes },
+        environment,
+      ),
     );
   }
 
@@ -123,10 +157,10 @@ export class Devices {
     const count = engines ?? os.availableParallelism();
     const all = memoryBytes ?? HOSTS_MEMORY_SHARE * (await availableMemoryBytes());
     const shared = { threads: 1, memoryBytes: Math.floor(all / count) };
-    const gpus = givenGpus(process.env);
+    const gpus = givenGpus() ?? [];
     return Array.from({ length: count }, (_, i) => {
       const gpu = gpus[i % Math.max(1, gpus.length)];
-      const environment = gpu === undefined ? {} : { CUDA_VISIBLE_DEVICES: gpu };
+      const environment = gpu === undefined ? {} : { [VISIBLE_GPUS]: gpu };
       return this.#add({ name: `host${i}`, type: "cpu", ...shared }, shared, environment);
     });
   }
@@ -147,10 +181,22 @@ export class Devices {
   }
 }
 
-/**
- * The GPUs that SLURM, Ray or the user gave this daemon, for engines in other languages: each of
- * them sees one, in turn. Ours use none.
- */
-function givenGpus({ CUDA_VISIBLE_DEVICES = "" }: NodeJS.ProcessEnv): readonly string[] {
-  return CUDA_VISIBLE_DEVICES.split(",").filter((gpu) => gpu.trim() !== "");
+/** Where SLURM, Ray or the user name the GPUs that this daemon has; an engine sees one of them. */
+const VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES";
+
+/** Undefined: nobody said. */
+function givenGpus(): readonly string[] | undefined {
+  return process.env[VISIBLE_GPUS]?.split(",").filter((gpu) => gpu.trim() !== "");
+}
+
+/** Those that were given, else all that NVIDIA's driver lists. */
+function visibleGpus(): readonly string[] {
+  const given = givenGpus();
+  if (given !== undefined) return given;
+  try {
+    return readdirSync("/proc/driver/nvidia/gpus").map((_, i) => String(i));
+  } catch {
+    // No such driver.
+    return [];
+  }
 }
