@@ -1,9 +1,11 @@
 /**
  * `raysidue cluster`: a fleet on a Ray cluster that stays up between runs, and the bridge to it.
  */
-import type { Command } from "@commander-js/extra-typings";
+import { type Command, Option } from "@commander-js/extra-typings";
+import { DEVICE_TYPES } from "../engine/device-type.ts";
 import { printJson } from "./exit.ts";
-import { collect, parseCount, parseSeconds } from "./option-values.ts";
+import { type DeviceFlags, deviceOptions } from "./fleet-options.ts";
+import { collect, parseBytes, parseCount, parseSeconds } from "./option-values.ts";
 
 const ADDRESS = "bridge://HOST:7471, ray://HOST:10001 or http://HOST:8265";
 
@@ -25,7 +27,7 @@ async function connect(address: string) {
   return control;
 }
 
-interface FleetFlags {
+interface FleetFlags extends DeviceFlags {
   readonly cpus?: number | undefined;
   readonly gpus?: number | undefined;
   readonly maxIdle?: number | undefined;
@@ -38,6 +40,7 @@ function fleetOptions(flags: FleetFlags) {
   const { cpus, gpus, maxIdle, maxWait, package: packagePath, emulate } = flags;
   return {
     onNotice: say,
+    ...deviceOptions(flags),
     ...(cpus !== undefined && { cpus }),
     ...(gpus !== undefined && { gpus }),
     ...(maxIdle !== undefined && { idleMaxSeconds: maxIdle }),
@@ -55,6 +58,8 @@ function fleetCommand<const Usage extends string>(cluster: Command, usage: Usage
     .requiredOption("--address <url>", ADDRESS)
     .option("--cpus <n>", "CPUs of each worker (default: all of its node)", parseCount(1))
     .option("--gpus <n>", "GPUs of each worker (default: all of its node)", parseCount(0))
+    .addOption(new Option("--device <type>", "what language models run on").choices(DEVICE_TYPES))
+    .option("--device-memory <size>", "of each GPU, for an engine (default: 8GB)", parseBytes)
     .option("--max-idle <time>", "give workers back after so long without work", parseSeconds)
     .option(
       "--max-wait <time>",

@@ -5,7 +5,7 @@ import { type Command, Option } from "@commander-js/extra-typings";
 import type { Command as UntypedCommand } from "commander";
 import { TABLE_FORMATS } from "../driver/output/table-format.ts";
 import { addDetachOption, type DetachFlags, detachJob } from "./detach.ts";
-import { addFleetOptions, type FleetFlags } from "./fleet-options.ts";
+import { addDeviceOptions, addFleetOptions, type FleetFlags } from "./fleet-options.ts";
 import { runJob } from "./job-options.ts";
 import {
   collect,
@@ -18,6 +18,7 @@ import {
 
 export function addEmbedCommand(program: Command): void {
   const command = defineEmbed(program);
+  addDeviceOptions(command as unknown as UntypedCommand);
   addFleetOptions(command as unknown as UntypedCommand);
   addDetachOption(command as unknown as UntypedCommand);
   command.action((inputs, flags: EmbedFlags) => {

@@ -1,9 +1,10 @@
 /**
  * Options of fleets that a command brings up on a cluster, and what `connect` takes of them.
  */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { ConnectOptions } from "../driver/api.ts";
-import { collect, parseCount, parseSeconds } from "./option-values.ts";
+import { DEVICE_TYPES, type DeviceType } from "../engine/device-type.ts";
+import { collect, parseBytes, parseCount, parseSeconds } from "./option-values.ts";
 
 /** Adds them to `command`; their values are FleetFlags. Untyped as job-options.ts, and why there. */
 export function addFleetOptions(command: Command): void {
@@ -43,7 +44,30 @@ export function addFleetOptions(command: Command): void {
     );
 }
 
-export interface FleetFlags {
+/** Adds what language models run on. Untyped as above. */
+export function addDeviceOptions(command: Command): void {
+  command
+    .addOption(
+      new Option("--device <type>", "what language models run on (default: cpu)").choices(
+        DEVICE_TYPES,
+      ),
+    )
+    .option("--device-memory <size>", "of each GPU, for an engine (default: 8GB)", parseBytes);
+}
+
+export interface DeviceFlags {
+  readonly device?: DeviceType | undefined;
+  readonly deviceMemory?: number | undefined;
+}
+
+export function deviceOptions({ device, deviceMemory }: DeviceFlags) {
+  return {
+    ...(device !== undefined && { device }),
+    ...(deviceMemory !== undefined && { deviceMemoryBytes: deviceMemory }),
+  };
+}
+
+export interface FleetFlags extends DeviceFlags {
   readonly minWorkers?: number | undefined;
   readonly maxWorkers?: number | undefined;
   readonly maxIdle?: number | undefined;
@@ -65,6 +89,7 @@ export function clusterOptions(flags: FleetFlags, sharedFolder: string): Connect
   const { maxIdle, nodeStart, maxWait } = flags;
   return {
     sharedFolder,
+    ...deviceOptions(flags),
     ...(minWorkers !== undefined && { workersMin: minWorkers }),
     ...(maxWorkers !== undefined && { workersMax: maxWorkers }),
     ...(maxIdle !== undefined && { idleMaxSeconds: maxIdle }),

@@ -7,7 +7,7 @@ import { RaysidueError } from "../base/errors.ts";
 import type { NamedModel } from "../driver/detached/run-cargo.ts";
 import { addChainOptions, type ChainFlags, chainsOf } from "./chain-options.ts";
 import { addDetachOption, type DetachFlags, detachJob } from "./detach.ts";
-import { addFleetOptions, type FleetFlags } from "./fleet-options.ts";
+import { addDeviceOptions, addFleetOptions, type FleetFlags } from "./fleet-options.ts";
 import { runJob } from "./job-options.ts";
 import { parseBytes, parseCount, parseSeconds, parseShare } from "./option-values.ts";
 
@@ -16,6 +16,7 @@ const TOP_COPIED = 10;
 
 export function addScoreCommand(program: Command): void {
   const command = defineScore(program);
+  addDeviceOptions(command as unknown as UntypedCommand);
   addFleetOptions(command as unknown as UntypedCommand);
   addDetachOption(command as unknown as UntypedCommand);
   command.action((inputs, flags: ScoreFlags) => {

@@ -1,7 +1,9 @@
 /**
  * `raysidue worker start`: the worker daemon of this node, in the foreground.
  */
-import type { Command } from "@commander-js/extra-typings";
+import { type Command, Option } from "@commander-js/extra-typings";
+import { DEVICE_TYPES } from "../engine/device-type.ts";
+import { deviceOptions } from "./fleet-options.ts";
 import { collect, parseBytes, parseCount, parseSeconds } from "./option-values.ts";
 
 export function addWorkerCommand(program: Command): void {
@@ -18,6 +20,8 @@ function defineStart(worker: Command) {
     .option("--engines <n>", "engine processes on the CPU (default: measured)", parseCount(1))
     .option("--threads <n>", "threads of each engine (default: measured)", parseCount(1))
     .option("--memory <size>", "memory that all engines together may use", parseBytes)
+    .addOption(new Option("--device <type>", "what language models run on").choices(DEVICE_TYPES))
+    .option("--device-memory <size>", "of each GPU, for an engine (default: 8GB)", parseBytes)
     .option(
       "--emulate <device>",
       "offer an emulated device instead, e.g. speed=4,overhead=10ms,cost=0.1ms; repeatable",
@@ -83,6 +87,7 @@ async function startWorker(options: StartFlags): Promise<void> {
     log: createLog("worker"),
     isShortLived: options.withParent === true,
     ownEngines: (options.engine ?? []).map(registry.parseEngine),
+    ...deviceOptions(options),
     emulated: (options.emulate ?? []).map(emulated.parseEmulated),
     ...(options.engines !== undefined && { engines: options.engines }),
     ...(options.threads !== undefined && { threads: options.threads }),

@@ -22,12 +22,16 @@ export async function connect(options: ConnectOptions = {}): Promise<Session> {
     const { parseEngine } = await import("../../engine/host/engine-registry.ts");
     parseEngine(engine);
   }
-  const { address, ownEngines } = options;
+  const { address, ownEngines, device } = options;
   if (address !== undefined && !isSlurm(address) && ownEngines !== undefined) {
     const text = "engines of a fleet are named where its workers start (worker start --engine)";
     throw new RaysidueError("usage", `${text}; leave the command out here`);
   }
   const session = new Session(options, await clusterOf(options.address));
+  if (!session.isEmbedded && device !== undefined) {
+    const text = "devices of a fleet are named where its workers start (worker start --device)";
+    throw new RaysidueError("usage", `${text}; leave --device out here`);
+  }
   if (!session.isEmbedded) await session.connection();
   return session;
 }

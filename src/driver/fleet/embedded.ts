@@ -12,16 +12,13 @@ import { DaemonChild } from "../../base/child-process.ts";
 import { Deferred } from "../../base/deferred.ts";
 import { messageOf, RaysidueError } from "../../base/errors.ts";
 import { makeToken } from "../../rpc/channel.ts";
+import { type WorkerSetup, workerFlags } from "./worker-flags.ts";
 
 /** How this machine's worker is sized; each is measured or detected if absent. */
-export interface EmbeddedOptions {
+export interface EmbeddedOptions extends WorkerSetup {
   readonly engines?: number;
   readonly threads?: number;
   readonly memoryBytes?: number;
-  /** Specifications of emulated devices, as `raysidue worker start --emulate` takes them. */
-  readonly emulate?: readonly string[];
-  /** Engines of the user's own, as `raysidue worker start --engine` takes them. */
-  readonly ownEngines?: readonly string[];
   /** Where the daemons' logs go; absent: a temporary file, removed at the end. */
   readonly logPath?: string;
   /** Told what a person should read: the worker daemon was started again. */
@@ -107,7 +104,7 @@ export class EmbeddedFleet {
     const { child } = await DaemonChild.start({
       what: "worker daemon",
       // Said, so that the user's settings for daemons by hand do not reach this one.
-      arguments: [PROGRAM, ...WORKER, "--listen", "127.0.0.1:0", ...workerFlags(this.#options)],
+      arguments: [PROGRAM, ...WORKER, "--listen", "127.0.0.1:0", ...sizeFlags(this.#options)],
       environment: {
         RAYSIDUE_TOKEN: this.token,
         RAYSIDUE_ADDRESS: `grpc://${this.address}`,
@@ -139,15 +136,13 @@ interface Started {
   readonly logPath: string;
 }
 
-function workerFlags(options: EmbeddedOptions): string[] {
-  const flags: string[] = [];
+function sizeFlags(options: EmbeddedOptions): string[] {
+  const flags = workerFlags(options);
   const add = (flag: string, value: string | number | undefined) => {
     if (value !== undefined) flags.push(flag, String(value));
   };
   add("--engines", options.engines);
   add("--threads", options.threads);
   add("--memory", options.memoryBytes);
-  for (const device of options.emulate ?? []) add("--emulate", device);
-  for (const engine of options.ownEngines ?? []) add("--engine", engine);
   return flags;
 }

@@ -27,9 +27,10 @@ import {
   sharedSchedulerAt,
   startHeadScheduler,
 } from "./ray-scheduler.ts";
+import { type WorkerSetup, workerFlags } from "./worker-flags.ts";
 
 /** How a fleet on a cluster is made; each has a sensible default. */
-export interface RayFleetOptions {
+export interface RayFleetOptions extends Omit<WorkerSetup, "ownEngines"> {
   /** CPUs and GPUs that a daemon holds of each node; absent: all. */
   readonly cpus?: number;
   readonly gpus?: number;
@@ -42,7 +43,6 @@ export interface RayFleetOptions {
   readonly nodeStartSeconds?: number;
   /** Our installation on storage that all nodes share; absent: it is shipped to them. */
   readonly packagePath?: string;
-  readonly emulate?: readonly string[];
   readonly onNotice?: (text: string) => void;
   /** Gives up while the fleet starts. */
   readonly signal?: AbortSignal;
@@ -199,7 +199,7 @@ export function workerFleet(
   own: OwnFleet & { readonly address: string },
   options: RayFleetOptions & { readonly nodesFirst?: ReadonlySet<string> },
 ): WorkerFleet {
-  const { cpus, gpus, emulate = [], onNotice = () => {} } = options;
+  const { cpus, gpus, onNotice = () => {} } = options;
   const { workersMin, workersMax, idleMaxSeconds, nodeStartSeconds, nodesFirst } = options;
   return new WorkerFleet({
     cluster,
@@ -210,7 +210,7 @@ export function workerFleet(
       ...["worker", "start", "--with-parent", "--address", "grpc://{address}"],
       ...["--listen", "{nodeAddress}:0", "--spool", "{folder}/spool"],
       ...["--grace", String(GRACE_SECONDS), "{layout}"],
-      ...emulate.flatMap((device) => ["--emulate", device]),
+      ...workerFlags(options),
     ],
     environment: { RAYSIDUE_TOKEN: own.token },
     cpus,

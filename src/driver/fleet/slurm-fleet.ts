@@ -18,8 +18,9 @@ import { SlurmFolder } from "./slurm-folder.ts";
 import { describeQueue, hasStarted, hopelessReason } from "./slurm-queue.ts";
 import { type ExpectedWork, workersFor } from "./slurm-size.ts";
 import { warningSeconds } from "./slurm-time.ts";
+import { type WorkerSetup, workerFlags } from "./worker-flags.ts";
 
-export interface SlurmOptions {
+export interface SlurmOptions extends WorkerSetup {
   readonly partition?: string;
   /** Generic resources of each worker, `gpu:1`. */
   readonly gres?: string;
@@ -35,8 +36,6 @@ export interface SlurmOptions {
   readonly workersMax?: number;
   /** Other options of sbatch, `--account=lab`. */
   readonly sbatch?: readonly string[];
-  readonly emulate?: readonly string[];
-  readonly ownEngines?: readonly string[];
   readonly onNotice?: (text: string) => void;
 }
 
@@ -102,9 +101,13 @@ export class SlurmFleet {
 
   /** Throws RaysidueError; nothing is left in the queue then. */
   static async start(start: SlurmFleetStart): Promise<SlurmFleet> {
+    const { gres = "", device, onNotice } = start.options;
+    if (/\bgpu\b/.test(gres) && device === undefined) {
+      onNotice?.("--gres asks for GPUs; language models use them only with --device");
+    }
     const host = await controllerHost();
     const token = makeToken();
-    const flags = flagsOf(start.options);
+    const flags = workerFlags(start.options);
     const folder = await SlurmFolder.create(start.folder, { token, flags });
     let scheduler: SchedulerHere;
     try {
@@ -249,12 +252,4 @@ export class SlurmFleet {
   #say(text: string): void {
     this.#start.options.onNotice?.(text);
   }
-}
-
-/** For `worker start`. */
-function flagsOf({ emulate = [], ownEngines = [] }: SlurmOptions): readonly string[] {
-  return [
-    ...emulate.flatMap((device) => ["--emulate", device]),
-    ...ownEngines.flatMap((engine) => ["--engine", engine]),
-  ];
 }

@@ -4,6 +4,7 @@
  * Owns: a rough price of the work in seconds of one worker. Roughness does no harm: workers beyond
  * what is needed are cancelled with the run, and the scheduler balances whatever comes.
  */
+import type { DeviceType } from "../../engine/device-type.ts";
 
 export interface ExpectedWork {
   /** Of matrix products; 0 where the kind's work is none. */
@@ -15,6 +16,7 @@ export interface ExpectedWork {
 export interface WorkerShape {
   readonly cpus?: number;
   readonly gres?: string;
+  readonly device?: DeviceType;
   readonly workersMin?: number;
   readonly workersMax?: number;
 }
@@ -34,8 +36,8 @@ export function workersFor(work: ExpectedWork, shape: WorkerShape): number {
   const gpus = Number(
     /\bgpu(?::[\w.-]*[A-Za-z][\w.-]*)?(?::(\d+))?/.exec(shape.gres ?? "")?.[1] ?? 1,
   );
-  const hasGpu = /\bgpu\b/.test(shape.gres ?? "");
-  const speed = hasGpu ? gpus * GPU_GFLOPS : cores * CORE_GFLOPS;
+  const isOnGpu = (shape.device ?? "cpu") !== "cpu";
+  const speed = isOnGpu ? gpus * GPU_GFLOPS : cores * CORE_GFLOPS;
   const seconds =
     work.gflop > 0
       ? work.gflop / speed
