@@ -66,7 +66,7 @@ test("counts, costs and times of sequences", async () => {
   const share = await sandbox.expect(64, ["analyze", input, "-m", "emulate", "--fleet", fleet]);
   assert.match(share.stderr, /joins = "50%".*write seconds/);
   const poses = await sandbox.expect(64, ["analyze", input, "--antigen", "A"]);
-  assert.match(poses.stderr, /--heavy and --antigen, or --auto/);
+  assert.match(poses.stderr, /--heavy and --antigen, or let --auto/);
   const both = await sandbox.expect(64, ["analyze", input, "--auto", "--annotate"]);
   assert.match(both.stderr, /--annotate is for sequences/);
   const none = await sandbox.expect(65, ["analyze", input, "-m", "emulate", "--from", "nothing"]);
