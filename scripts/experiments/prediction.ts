@@ -111,10 +111,19 @@ const scoring =
     return { analyze: [poses, ...which], run };
   };
 
+const annotating =
+  (count: number): Case["prepare"] =>
+  async (folder) => {
+    const fasta = await chains(folder, count);
+    return { analyze: [fasta, "--annotate"], run: ["annotate", fasta] };
+  };
+
 const CASES: readonly Case[] = [
+  { name: "annotate-300", what: "annotating 300 distinct chains", prepare: annotating(300) },
+  { name: "annotate-2000", what: "annotating 2,000 distinct chains", prepare: annotating(2000) },
   {
     name: "annotate",
-    what: "annotating the whole file",
+    what: "annotating 10,143 chains, 3,754 distinct",
     prepare: async () => {
       const fasta = need(readFlags().fasta, "--fasta", "antibody chains");
       return { analyze: [fasta, "--annotate"], run: ["annotate", fasta] };

@@ -53,6 +53,8 @@ export interface ReadContext {
 export interface SampleOptions {
   /** Scratch; the run's output folder is `out` in it. */
   readonly folder: string;
+  /** How often an item comes in the input, on average. */
+  readonly rowsPerItem: number;
   readonly signal: AbortSignal;
 }
 
@@ -133,18 +135,29 @@ export async function embedSample(
   items: readonly Uint8Array[],
   options: SampleOptions & TargetOptions & { readonly format?: TableFormat },
 ): Promise<void> {
-  const { folder, signal, ...target } = options;
-  await embed(session, { ...target, ...(await sampleJob(items, { folder, signal })) });
+  const { folder, rowsPerItem, signal, ...target } = options;
+  const job = await sampleJob(items, { folder, rowsPerItem, signal });
+  await embed(session, { ...target, ...job });
 }
 
-/** A job on these sequences alone, of which nothing is kept. */
+/** Enough to tell what a row costs where its item is known. */
+const ROWS_PER_ITEM_MAX = 16;
+
+/**
+ * A job on these sequences alone, each as often as the input has one on average: an item that comes
+ * again costs less to write. Nothing of it is kept.
+ */
 async function sampleJob(
   items: readonly Uint8Array[],
-  { folder, signal }: SampleOptions,
+  { folder, rowsPerItem, signal }: SampleOptions,
 ): Promise<JobOptions> {
   await ensureFolder(folder);
   const fasta = join(folder, "sample.fasta");
-  const text = items.map((item, i) => `>s${i}\n${Buffer.from(item).toString("latin1")}\n`);
+  const times = Math.min(ROWS_PER_ITEM_MAX, rowsPerItem);
+  const text = items.map((item, i) => {
+    const count = Math.floor((i + 1) * times) - Math.floor(i * times);
+    return `>s${i}\n${Buffer.from(item).toString("latin1")}\n`.repeat(count);
+  });
   await writeFile(fasta, text.join(""));
   return { inputs: [fasta], outputFolder: join(folder, "out"), cacheFolder: null, signal };
 }

@@ -18,7 +18,7 @@ import type { Session } from "../fleet/session.ts";
 import { Plan } from "../plan/plan.ts";
 import { openKnown } from "../run/compute-plan.ts";
 import type { InputCounts, Question, Stage, Subject } from "./analyze-subject.ts";
-import { learnFrom } from "./calibration.ts";
+import { learn, readRun } from "./calibration.ts";
 import { CostTeacher, type Learned, leftOf } from "./cost-teacher.ts";
 import {
   type FleetDevice,
@@ -105,6 +105,8 @@ interface OpenStage {
   /** How many times as many there are as were read. */
   readonly factor: number;
   readonly items: number;
+  /** How often an item comes, on average. */
+  readonly rowsPerItem: number;
   readonly work: PlannedWork;
 }
 
@@ -199,7 +201,8 @@ class Analyst {
     const { items, located } = plan.distinct.counts();
     const { cost, largest } = leftOf(plan);
     const work = { cost: Math.round(factor * cost), largest, rows };
-    return { stage, plan, factor, items: items - located, work };
+    const rowsPerItem = Math.max(1, plan.rowCount / Math.max(1, items));
+    return { stage, plan, factor, items: items - located, rowsPerItem, work };
   }
 
   async #predict(
@@ -218,8 +221,10 @@ class Analyst {
     const learned: Learned[] = [];
     for (const [i, each] of stages.entries()) {
       const isLast = i === stages.length - 1;
-      const { stage, plan } = each;
-      learned.push((isLast ? recalled : undefined) ?? (await this.#teacher.learn(stage, plan)));
+      const { stage, plan, rowsPerItem } = each;
+      learned.push(
+        (isLast ? recalled : undefined) ?? (await this.#teacher.learn(stage, plan, rowsPerItem)),
+      );
     }
     const { start, end } = await this.#teacher.fleetSeconds();
     // A fleet that is sure to be needed starts while inputs are read (sequence-job.ts).
@@ -253,12 +258,13 @@ class Analyst {
 
   async #recall(past: string): Promise<Learned> {
     const { space } = this.#options.subject;
-    const { kind, fingerprint, ...costs } = await learnFrom(past);
+    const first = await readRun(past);
+    const { kind, fingerprint } = first;
     if (kind !== space.kind || fingerprint !== space.fingerprint) {
       const text = `${past}: a run of ${kind} with another model; name one with the same`;
       throw new RaysidueError("usage", text);
     }
-    return { ...costs, driverBytes: 0, nodeBytes: 0, learnedAt: 0, from: past };
+    return { ...learn({ first }), driverBytes: 0, nodeBytes: 0, learnedAt: 0, from: past };
   }
 }
 

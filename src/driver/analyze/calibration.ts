@@ -3,7 +3,8 @@
  *
  * Owns: what is read out of run.json and trace.tsv, and the memory of a fleet's processes. The
  * sample is every n-th item in order of cost: so its mean cost and the mean of its squares are the
- * whole's, and seconds a cost unit carry over without a model of their shape.
+ * whole's, and seconds a cost unit carry over without a model of their shape. Its items come as often
+ * as the input's, since a row costs more where its item is new.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -27,36 +28,20 @@ const REPORT = z.object({
   }),
 });
 
-export interface PastRun extends LearnedCosts {
+export interface PastRun {
   readonly kind: string;
   /** Of the model or the engine; "" where the kind has none. */
   readonly fingerprint: string;
-  /** Items that were computed. */
-  readonly items: number;
-}
-
-/**
- * What finished runs of one kind teach. The first brought the engines up; those behind it, if any,
- * found them. Throws "bad-input" where a folder has none that computed something.
- */
-export async function learnFrom(first: string, ...behind: readonly string[]): Promise<PastRun> {
-  const runs: Run[] = [];
-  for (const folder of [first, ...behind]) runs.push(await readRun(folder));
-  const { kind, fingerprint } = runs[0]!;
-  return { kind, fingerprint, ...learn(runs) };
-}
-
-interface Run {
-  readonly kind: string;
-  readonly fingerprint: string;
   readonly seconds: z.infer<typeof REPORT>["seconds"];
   readonly rows: number;
+  /** Items that were computed. */
   readonly items: number;
   /** In order of their end. */
   readonly leases: readonly Lease[];
 }
 
-async function readRun(folder: string): Promise<Run> {
+/** Reads a finished run. Throws "bad-input" where the folder has none that computed something. */
+export async function readRun(folder: string): Promise<PastRun> {
   const unfit = (why: string) =>
     new RaysidueError("bad-input", `${folder}: ${why}; name the output folder of a finished run`);
   const text = await readFile(join(folder, "run.json"), "utf8").catch(() => {
@@ -99,31 +84,69 @@ interface Lease {
   readonly busy: number;
 }
 
+/** Runs of one kind, on one fleet. */
+export interface Taught {
+  /** It brought the engines up. */
+  readonly first: PastRun;
+  readonly second?: SecondRun;
+}
+
+/** It found the engines, and wrote its rows twice: the second time in so many seconds. */
+export interface SecondRun extends PastRun {
+  readonly againSeconds: number;
+}
+
 /** Of each device's work: engines are slower until their code is compiled and their memory grown. */
 const WARM_UP_SHARE = 1 / 3;
-/** Rows that are written in less are not told from what writing costs without any. */
+/** Of a run that was made for other reasons; fewer are written in what writing costs without any. */
 const WRITTEN_ROWS_MIN = 200;
 
-function learn(runs: readonly Run[]): LearnedCosts & { items: number } {
-  const all = runs.flatMap(({ leases }) => leases);
+export interface TaughtCosts extends LearnedCosts {
+  /** Items that were computed. */
+  readonly items: number;
+}
+
+/** What runs teach. */
+export function learn({ first, second }: Taught): TaughtCosts {
+  const all = [...first.leases, ...(second?.leases ?? [])];
   const names = [...new Set(all.map(({ device }) => device))];
   const devices = names.length;
   const warm = names.flatMap((name) => withoutWarmUp(all.filter(({ device }) => device === name)));
   const secondsPerCost = sumOf(warm, "busy") / sumOf(warm, "cost");
   const warmUp = (sumOf(all, "busy") - secondsPerCost * sumOf(all, "cost")) / devices;
-  const [{ seconds, leases, rows }, last] = [runs[0]!, runs.at(-1)!];
-  const [from, to] = [Math.min(...leases.map((lease) => lease.from)), leases.at(-1)!.to];
-  const moreRows = runs.length === 1 ? rows : last.rows - rows;
-  const moreSeconds = runs.length === 1 ? seconds.write : last.seconds.write - seconds.write;
-  const writeSecondsPerRow = moreRows < WRITTEN_ROWS_MIN ? 0 : Math.max(0, moreSeconds / moreRows);
-  const alone = seconds.total - seconds.read - (to - from) - writeSecondsPerRow * rows;
+  const writeSecondsPerRow = secondsPerRow({ first, ...(second && { second }) });
+  const { total, read } = first.seconds;
+  const alone = total - read - spanOf(first) - writeSecondsPerRow * first.rows;
+  const late = second === undefined ? 0 : waitOf(second, devices) + coldWritingOf(second);
   return {
-    items: runs.reduce((sum, { items }) => sum + items, 0),
+    items: first.items + (second?.items ?? 0),
     devices,
     secondsPerCost,
     writeSecondsPerRow,
-    startSeconds: Math.max(0, alone + warmUp),
+    startSeconds: Math.max(0, alone + warmUp + late),
   };
+}
+
+/** What a row adds to writing. */
+function secondsPerRow({ first, second }: Taught): number {
+  const { seconds, rows } = first;
+  if (second === undefined) return rows < WRITTEN_ROWS_MIN ? 0 : seconds.write / rows;
+  const more = second.rows - rows;
+  return more <= 0 ? 0 : Math.max(0, (second.againSeconds - seconds.write) / more);
+}
+
+/** Code that writes is slow until it is compiled. */
+function coldWritingOf({ seconds, againSeconds }: SecondRun): number {
+  return Math.max(0, seconds.write - againSeconds);
+}
+
+/** What each device waits: a run begins with small batches, to learn what is large. */
+function waitOf(run: PastRun, devices: number): number {
+  return Math.max(0, spanOf(run) - sumOf(run.leases, "busy") / Math.min(devices, run.items));
+}
+
+function spanOf({ leases }: PastRun): number {
+  return leases.at(-1)!.to - Math.min(...leases.map(({ from }) => from));
 }
 
 function withoutWarmUp(leases: readonly Lease[]): Lease[] {

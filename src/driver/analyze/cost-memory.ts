@@ -36,6 +36,8 @@ export interface CostQuestion {
   readonly space: NamedSpace;
   /** Mean cost of an item. */
   readonly meanCost: number;
+  /** How often an item comes in the input, on average. */
+  readonly rowsPerItem: number;
   /** How the node's engines were asked for. */
   readonly settings: readonly (number | undefined)[];
 }
@@ -69,11 +71,11 @@ export class CostMemory {
   }
 }
 
-function keyOf({ space, meanCost, settings }: CostQuestion): string {
+function keyOf({ space, meanCost, rowsPerItem, settings }: CostQuestion): string {
   const machine = [os.cpus()[0]?.model ?? "", os.availableParallelism(), os.totalmem()];
   const { kind, fingerprint, parameters } = space;
   const facts = [VERSION, process.version, ...machine, kind, fingerprint, parameters];
-  const size = Math.round(2 * Math.log2(meanCost + 1));
-  const text = JSON.stringify([...facts, size, ...settings.map((each) => each ?? null)]);
+  const sizes = [meanCost + 1, rowsPerItem].map((each) => Math.round(2 * Math.log2(each)));
+  const text = JSON.stringify([...facts, ...sizes, ...settings.map((each) => each ?? null)]);
   return createHash("sha256").update(text).digest("hex").slice(0, 32);
 }

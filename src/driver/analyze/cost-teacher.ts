@@ -2,8 +2,10 @@
  * Learns what a stage's items cost here: from what is remembered, or by computing some.
  *
  * Owns: which items, and the runs on them. Two runs on one fleet: the first few items bring engines
- * up, which tells what is done once; the others find them warm, and tell what an item costs. What
- * is made once a machine (environments of engines) is made before. Nothing is kept but the answer.
+ * up, which tells what is done once; the others find them warm, and tell what an item costs. These
+ * are then known, and written once more, which tells what a row costs when the code that writes is
+ * compiled. What is made once a machine (environments of engines) is made before. Nothing is kept
+ * but the answer.
  */
 import { join } from "node:path";
 import { RaysidueError } from "../../base/errors.ts";
@@ -11,7 +13,7 @@ import type { Session } from "../fleet/session.ts";
 import type { Plan } from "../plan/plan.ts";
 import { itemsOf } from "../run/task-stream.ts";
 import type { Stage } from "./analyze-subject.ts";
-import { isSampled, learnFrom, peakBytesBelow } from "./calibration.ts";
+import { isSampled, learn, peakBytesBelow, readRun } from "./calibration.ts";
 import { CostMemory, type RememberedCosts } from "./cost-memory.ts";
 
 /** Of items: enough for a third of warm-up, and a minute at most for usual ones. */
@@ -64,23 +66,23 @@ export class CostTeacher {
     return { start: this.#startSeconds!, end: (performance.now() - startedAt) / 1000 };
   }
 
-  /** Of a stage of which the plan has items left. */
-  async learn(stage: Stage, plan: Plan): Promise<Learned> {
+  /** Of a stage of which the plan has items left, each coming so often on average. */
+  async learn(stage: Stage, plan: Plan, rowsPerItem: number): Promise<Learned> {
     const { sample, settings, onNotice } = this.#options;
     const { cost, items } = leftOf(plan);
-    const question = { space: stage.space, meanCost: cost / items, settings };
+    const question = { space: stage.space, meanCost: cost / items, rowsPerItem, settings };
     const known = sample === undefined ? await this.#memory.read(question) : undefined;
     if (known !== undefined) {
       const day = new Date(known.learnedAt).toISOString().slice(0, 10);
       return { ...known, from: `learned here on ${day}` };
     }
     await stage.prepare?.(this.#session, onNotice);
-    const learned = await this.#calibrate(stage, plan);
+    const learned = await this.#calibrate(stage, plan, rowsPerItem);
     await this.#memory.write(question, learned);
     return { ...learned, from: "a sample on this machine" };
   }
 
-  async #calibrate(stage: Stage, plan: Plan): Promise<RememberedCosts> {
+  async #calibrate(stage: Stage, plan: Plan, rowsPerItem: number): Promise<RememberedCosts> {
     await this.startFleet();
     const { sample, work, signal, onNotice } = this.#options;
     const wanted = sample ?? SAMPLE_ITEMS;
@@ -88,17 +90,19 @@ export class CostTeacher {
     const { cost, items } = leftOf(plan);
     const compute = async (name: string, count: number) => {
       const folder = join(work, `${kind}-${name}`);
-      await stage.compute(this.#session, sampled(plan, items, count), { folder, signal });
-      return join(folder, "out");
+      const taken = sampled(plan, items, count);
+      await stage.compute(this.#session, taken, { folder, rowsPerItem, signal });
+      return readRun(join(folder, "out"));
     };
     onNotice(`${kind}: computing some of ${items}, to learn what they cost`);
     const startedAt = performance.now();
     const first = await compute("first", Math.min(FIRST_ITEMS, wanted));
-    const { secondsPerCost } = await learnFrom(first);
+    const { secondsPerCost } = learn({ first });
     const each = Math.max(1e-6, (cost / items) * secondsPerCost);
     const count = sample ?? Math.max(wanted, Math.ceil(SAMPLE_SECONDS / each));
     const second = await compute("second", count);
-    const { kind: _, fingerprint: __, ...costs } = await learnFrom(first, second);
+    const { seconds: again } = await compute("second", count);
+    const costs = learn({ first, second: { ...second, againSeconds: again.write } });
     if (costs.items < Math.min(count, items) / 2) {
       throw new RaysidueError("bad-input", "most of the sample failed; run it for the reasons");
     }
