@@ -60,14 +60,15 @@ function defineAnalyze(program: Command) {
 type AnalyzeFlags = ReturnType<ReturnType<typeof defineAnalyze>["opts"]> & ChainFlags;
 
 async function runAnalyze(inputs: string[], flags: AnalyzeFlags): Promise<void> {
-  const [{ connect }, { analyze }, { abortOnSignals }, path] = await Promise.all([
-    import("../driver/api.ts"),
-    import("../driver/analyze/analyze.ts"),
+  // What a run loads before it begins, and since when its process is there.
+  const [{ connect }, { abortOnSignals }, path] = await Promise.all([
+    import("../driver/fleet/connect.ts"),
     import("./signals.ts"),
     import("node:path"),
+    flags.annotate ? import("../driver/sequences/annotate.ts") : import("../driver/api.ts"),
   ]);
-  // Since the process began: a run's program starts like this one.
   const launchSeconds = performance.now() / 1000;
+  const { analyze } = await import("../driver/analyze/analyze.ts");
   using interrupt = abortOnSignals();
   const say = (text: string) => void process.stderr.write(`${text}\n`);
   try {
