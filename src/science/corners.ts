@@ -25,7 +25,7 @@ export interface Corner {
 const TOUCH = 1e-9;
 /** A point nearer to a neighbour by less than this is hardly taken, angstrom: an outline strays
  * from its curves by some thousandths. */
-const HARDLY = 0.02;
+export const HARDLY = 0.02;
 /** How far the search for a hidden contact looks, and how finely. */
 const ASCENT_STEPS = 60;
 const ASCENT_STEP_MIN = 1e-3;

@@ -160,6 +160,26 @@ test("who bounds a contact beyond the probe's reach counts, as for Voronota", ()
   assert.ok(areaAmong(a, b, others) > 0.1);
 });
 
+test("a side much shorter than a step is not lost, also where the contact is open", () => {
+  // C and O of a glycine: one of nine sides is 0.04 A long. Voronota prints 11.4231 for them.
+  const a = { x: 25.069, y: -12.743, z: -72.72, r: 1.7 };
+  const b = { x: 26.188, y: -13.227, z: -72.911, r: 1.52 };
+  const sides = [
+    { x: 24.069, y: -12.612, z: -73.852, r: 1.7 },
+    { x: 25.489, y: -12.357, z: -70.33, r: 1.7 },
+    { x: 24.446, y: -13.296, z: -75.08, r: 1.55 },
+    { x: 25.241, y: -12.772, z: -76.01, r: 1.7 },
+    { x: 25.223, y: -13.614, z: -69.531, r: 1.7 },
+    { x: 25.738, y: -11.645, z: -75.931, r: 1.52 },
+    { x: 28.571, y: -11.186, z: -74.066, r: 1.7 },
+    { x: 27.116, y: -9.635, z: -70.331, r: 1.7 },
+    { x: 26.55, y: -16.632, z: -68.958, r: 1.7 },
+  ];
+  // As crowded as in a protein, by balls that are too far away to bound anything.
+  const crowd = Array.from({ length: 120 }, (_, i) => ({ x: 25 + i / 1e3, y: -4, z: -73, r: 1.7 }));
+  near(areaAmong(a, b, [...sides, ...crowd]), 11.4231, 5e-5);
+});
+
 test("clusters are the dense parts, numbered by their first node", () => {
   const edges = { source: [] as number[], target: [] as number[] };
   const join = (a: number, b: number) => {
