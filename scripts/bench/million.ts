@@ -9,25 +9,25 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { Random } from "../../src/base/random.ts";
 import { formatBytes, formatCount } from "../../src/base/units.ts";
 import { runEmbed } from "./cli-run.ts";
 import { type Context, say } from "./context.ts";
 import type { Part } from "./report.ts";
-import { numbers } from "./sequences.ts";
 
 const LENGTHS = { min: 12, max: 40 } as const;
 const SAMPLE_MS = 200;
 
 /** Distinct with near certainty: 20^12 is far more than 10^6 squared. */
 function* records(count: number, seed: number): Generator<string> {
-  const random = numbers(seed);
+  const random = new Random(seed);
   const letters = "ACDEFGHIKLMNPQRSTVWY";
   const span = LENGTHS.max - LENGTHS.min + 1;
   let block = "";
   for (let i = 0; i < count; i++) {
-    const length = LENGTHS.min + Math.floor(random() * span);
+    const length = LENGTHS.min + random.below(span);
     block += `>p${i}\n`;
-    for (let at = 0; at < length; at++) block += letters[Math.floor(random() * letters.length)];
+    for (let at = 0; at < length; at++) block += letters[random.below(letters.length)];
     block += "\n";
     if (block.length < 1 << 16) continue;
     yield block;

@@ -15,8 +15,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
+import { Random } from "../../src/base/random.ts";
 import { plainText } from "../../src/formats/text/text-source.ts";
-import { Random } from "../../src/simulate/random.ts";
 
 export interface PoseSource {
   /** ATOM and HETATM records of one model. */

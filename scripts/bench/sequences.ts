@@ -6,6 +6,7 @@
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { gunzipSync } from "node:zlib";
+import { Random } from "../../src/base/random.ts";
 import { readFasta } from "../../src/formats/text/fasta.ts";
 
 /** Sequences of a FASTA file (plain or gzip) in file order, upper case. */
@@ -44,27 +45,16 @@ export function fits(
 
 /** `count` of `values`, chosen by `seed`, in their order. */
 export function sample<T>(values: readonly T[], count: number, seed: number): T[] {
-  const random = numbers(seed);
+  const random = new Random(seed);
   const indexes = [...values.keys()];
   for (let i = indexes.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
+    const j = random.below(i + 1);
     [indexes[i], indexes[j]] = [indexes[j]!, indexes[i]!];
   }
   return indexes
     .slice(0, count)
     .sort((a, b) => a - b)
     .map((i) => values[i]!);
-}
-
-/** Uniform numbers below 1 from a seed (mulberry32). */
-export function numbers(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 export function chunksOf<T>(values: readonly T[], size: number): T[][] {

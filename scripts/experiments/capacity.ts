@@ -15,10 +15,10 @@ import { performance } from "node:perf_hooks";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { Random } from "../../src/base/random.ts";
 import { makeToken } from "../../src/rpc/channel.ts";
 import type { RunSpec } from "../../src/rpc/messages.ts";
 import { SchedulerConnection } from "../../src/rpc/scheduler-service.ts";
-import { Random } from "../../src/simulate/random.ts";
 import { Circumstances, quantile, writeReport } from "./report.ts";
 
 const { values } = parseArgs({

@@ -13,12 +13,12 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { DaemonChild } from "../../src/base/child-process.ts";
+import { Random } from "../../src/base/random.ts";
 import { connect, embed, openRun, type Session } from "../../src/driver/api.ts";
 import { makeToken } from "../../src/rpc/channel.ts";
 import { lowerBound, type SpeedChange } from "../../src/scheduler/core/bound.ts";
 import { deviceSpecs, type Fleet, timeMs } from "../../src/simulate/fleet.ts";
 import { type Job, largestWork } from "../../src/simulate/job.ts";
-import { Random } from "../../src/simulate/random.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
 const LETTERS = "ACDEFGHIKLMNPQRSTVWY";

@@ -9,6 +9,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { RaysidueError } from "../base/errors.ts";
+import { Random } from "../base/random.ts";
 import { toFloat16 } from "../formats/table/float16.ts";
 import {
   costOf,
@@ -68,13 +69,13 @@ class Emulator implements RowEngine {
   readonly #layout: RowLayout;
   readonly #options: EmulateOptions;
   readonly #openedAt = performance.now();
-  readonly #random: () => number;
+  readonly #random: Random;
 
   constructor(parameters: EmbedParameters, options: EmulateOptions) {
     this.#parameters = parameters;
     this.#layout = rowLayout(parameters, DIM);
     this.#options = options;
-    this.#random = normal(options.seed);
+    this.#random = new Random(options.seed);
     const residueBytes = rowBytes(this.#layout, 1) - rowBytes(this.#layout, 0);
     const rowTokens = Math.floor(PAYLOAD_BYTES_MAX / Math.max(1, residueBytes));
     this.tokensMax = Math.min(TOKENS_MAX, rowTokens);
@@ -113,7 +114,7 @@ class Emulator implements RowEngine {
     let work = 0;
     for (const { length } of items) work += length + (length * length) / QUADRATIC_RESIDUES;
     const plain = overheadMs + (work * costMs) / speed;
-    const noisy = plain * Math.max(0.1, 1 + noise * this.#random());
+    const noisy = plain * Math.max(0.1, 1 + noise * this.#random.normal());
     return stretch(noisy, sinceOpenMs, slowdowns);
   }
 
@@ -177,16 +178,4 @@ function oneHot(item: Uint8Array, dim: number): Float32Array {
     else values[i * dim + letter] = 1;
   }
   return values;
-}
-
-/** Normally distributed numbers from a seed: mulberry32 and Box-Muller. */
-function normal(seed: number): () => number {
-  let state = seed >>> 0;
-  const uniform = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-  return () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
 }

@@ -5,12 +5,13 @@
  * becomes meanwhile. One call runs at a time and cannot be stopped; a lease's results count when
  * they are reported. Invariant: what it says it did, it did; `laneOf` is the truth the bound needs.
  */
+
+import type { Random } from "../base/random.ts";
 import type { SpeedChange } from "../scheduler/core/bound.ts";
 import type { Command, DeviceId } from "../scheduler/core/events.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { DeviceSpec } from "./fleet.ts";
 import { workSeconds } from "./job.ts";
-import type { Random } from "./random.ts";
 
 export type Assign = Extract<Command, { readonly type: "assignBatch" }>;
 export type TakeBack = Extract<Command, { readonly type: "takeBack" }>;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Random } from "../base/random.ts";
 import { EventQueue } from "./event-queue.ts";
-import { Random } from "./random.ts";
 
 test("actions run in order of time, and of one time in the order asked for", () => {
   const [clock, random] = [new EventQueue(), new Random(7)];

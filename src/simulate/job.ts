@@ -5,7 +5,7 @@
  * fleet's ideal time is reached; and the true time of a task, (L + L^2/7680) x 0.1 ms at speed 1,
  * which the scheduler is not told.
  */
-import { Random } from "./random.ts";
+import { Random } from "../base/random.ts";
 
 const LOG_MEDIAN = Math.log(295);
 const LOG_DEVIATION = 0.637;

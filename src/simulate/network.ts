@@ -4,8 +4,9 @@
  * Owns: delay, order, loss and doubling of messages between two ends. A good link keeps their order
  * as a TCP connection does; a bad one drops, doubles and reorders at the given rates.
  */
+
+import type { Random } from "../base/random.ts";
 import type { EventQueue } from "./event-queue.ts";
-import type { Random } from "./random.ts";
 
 export interface NetworkQuality {
   readonly latencyMs: number;

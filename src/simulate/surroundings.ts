@@ -4,6 +4,8 @@
  * Owns: the interfaces between scheduler, worker and driver models, so that none of them imports
  * another and world.ts alone puts them together.
  */
+
+import type { Random } from "../base/random.ts";
 import type {
   Attempt,
   Balance,
@@ -20,7 +22,6 @@ import type { Core } from "../scheduler/core/state.ts";
 import type { Assign, TakeBack } from "./device-model.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { Link } from "./network.ts";
-import type { Random } from "./random.ts";
 
 /**
  * What becomes of an item that runs. `kills`: its worker dies of it; `fails`: always, though the

@@ -4,6 +4,8 @@
  * Owns: how the parts find one another and how a scheduler is killed and replaced. A world with the
  * same seed runs the same way every time.
  */
+
+import { Random } from "../base/random.ts";
 import type { Attempt, Balance, DeviceId, RunId } from "../scheduler/core/events.ts";
 import type { CoreOptions } from "../scheduler/core/options.ts";
 import { DriverModel } from "./driver-model.ts";
@@ -11,7 +13,6 @@ import { EventQueue } from "./event-queue.ts";
 import type { DeviceSpec } from "./fleet.ts";
 import type { Job } from "./job.ts";
 import { GOOD_NETWORK, Link, type NetworkQuality } from "./network.ts";
-import { Random } from "./random.ts";
 import { SchedulerModel } from "./scheduler-model.ts";
 import type { Fate, StepListener, Surroundings } from "./surroundings.ts";
 import { WorkerModel } from "./worker-model.ts";

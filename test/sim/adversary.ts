@@ -6,11 +6,11 @@
  * or kill. Every seed checks the invariants after every event and that the run ends.
  */
 import assert from "node:assert/strict";
+import { Random } from "../../src/base/random.ts";
 import type { Command, Event } from "../../src/scheduler/core/events.ts";
 import type { DeviceSpec } from "../../src/simulate/fleet.ts";
 import { drawJob } from "../../src/simulate/job.ts";
 import type { NetworkQuality } from "../../src/simulate/network.ts";
-import { Random } from "../../src/simulate/random.ts";
 import type { Fate } from "../../src/simulate/surroundings.ts";
 import { World } from "../../src/simulate/world.ts";
 import { checkCore, Shadow } from "./invariants.ts";

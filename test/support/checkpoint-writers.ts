@@ -4,6 +4,7 @@
  * Owns: a safetensors writer, and a writer of torch's zip form (stored members, a protocol 2
  * pickle) after what torch.save writes. Both can be made to lie, which is their purpose.
  */
+import { Random } from "../../src/base/random.ts";
 import { crc32Of } from "./crc32.ts";
 
 export interface FloatTensor {
@@ -11,15 +12,10 @@ export interface FloatTensor {
   readonly values: Float32Array;
 }
 
-/** A number generator with a seed (mulberry32), for weights that are the same everywhere. */
+/** Numbers from a seed, for weights that are the same everywhere. */
 export function seededFloats(seed: number, count: number): Float32Array {
-  let state = seed >>> 0;
-  return Float32Array.from({ length: count }, () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32 - 0.5;
-  });
+  const random = new Random(seed);
+  return Float32Array.from({ length: count }, () => random.between(-0.5, 0.5));
 }
 
 function bytesOf(values: Float32Array): Buffer {

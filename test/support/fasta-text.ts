@@ -1,7 +1,7 @@
 /**
  * FASTA files for tests: random sequences from a seed, and their text.
  */
-import { Random } from "../../src/simulate/random.ts";
+import { Random } from "../../src/base/random.ts";
 
 export interface NamedSequence {
   readonly id: string;

@@ -8,6 +8,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ensureFolder } from "../../base/files.ts";
+import { Random } from "../../base/random.ts";
 import { mmcifText } from "../../formats/structure/mmcif-writer.ts";
 import { listInputs } from "../../formats/text/input-paths.ts";
 import { decodePose } from "../../kind/pose-item.ts";
@@ -16,7 +17,6 @@ import { ensureScorer } from "../../model/pull.ts";
 import { DEFAULT_SCORER } from "../../model/scorer.ts";
 import type { ChainChoice } from "../../science/chains.ts";
 import { poseSequences } from "../../science/prepare.ts";
-import { Random } from "../../simulate/random.ts";
 import { spaceDigest } from "../../store/content-key.ts";
 import type { Session } from "../fleet/session.ts";
 import { LISTINGS } from "../plan/listings.ts";

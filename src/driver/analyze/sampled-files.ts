@@ -4,8 +4,8 @@
  * Owns: the seeded draw, and the files' sizes. Nothing but sizes is asked of files that are not read.
  */
 import PQueue from "p-queue";
+import type { Random } from "../../base/random.ts";
 import { DISK } from "../../formats/text/file-source.ts";
-import type { Random } from "../../simulate/random.ts";
 
 /** As many looks as a slow file system answers at once (pose-files.ts). */
 const LOOKS_AT_ONCE = 16;

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { Random } from "../../base/random.ts";
 import type { CheckpointTensor } from "../../model/checkpoint.ts";
 import { EDGE_WIDTH, type GraphFeatures, NODE_WIDTH } from "../../science/features.ts";
 import { PlainEgnn, type PlainTensors } from "./egnn.fixture.ts";
@@ -12,15 +13,6 @@ import { OnnxSession } from "./session.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "raysidue-egnn-"));
 after(() => rm(folder, { recursive: true }));
-
-/** Uniform numbers in -1..1 from a seed. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) | 0;
-    return state / 2 ** 31;
-  };
-}
 
 function shapes(): Map<string, readonly number[]> {
   const all = new Map<string, readonly number[]>();
@@ -68,7 +60,7 @@ function shapes(): Map<string, readonly number[]> {
 
 /** A checkpoint of random weights in one file, as the session and as the plain network see it. */
 async function randomCheckpoint() {
-  const next = random(11);
+  const random = new Random(11);
   const file = join(folder, "weights.bin");
   const plain: PlainTensors = new Map();
   const tensors = new Map<string, CheckpointTensor>();
@@ -78,7 +70,7 @@ async function randomCheckpoint() {
     const count = shape.reduce((product, n) => product * n, 1);
     // Values that neither die out nor explode in fourteen blocks.
     const scale = shape.length === 2 ? Math.sqrt(3 / shape[1]!) : 0.3;
-    const values = Float32Array.from({ length: count }, () => scale * next());
+    const values = Float32Array.from({ length: count }, () => random.between(-scale, scale));
     if (name.endsWith("rbf.centers")) values.set(values.map((_, i) => (30 * i) / 17));
     if (name.endsWith("rbf.widths")) values.fill(30 / 18);
     plain.set(name, { shape, values });
@@ -95,10 +87,10 @@ function randomGraph(
   seed: number,
   size: { nodes: number; edges: [number, number] },
 ): GraphFeatures {
-  const next = random(seed);
-  const pick = (count: number) => Math.floor(((next() + 1) / 2) * count) % count;
+  const random = new Random(seed);
+  const pick = (count: number) => random.below(count);
   const floats = (length: number, scale: number) =>
-    Float32Array.from({ length }, () => scale * next());
+    Float32Array.from({ length }, () => random.between(-scale, scale));
   const edges = (count: number) => ({
     source: Int32Array.from({ length: count }, () => pick(size.nodes)),
     target: Int32Array.from({ length: count }, () => pick(size.nodes)),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RaysidueError } from "../../base/errors.ts";
+import { Random } from "../../base/random.ts";
 import { type FastaRecord, HEADER_BYTES_MAX, RESIDUES_MAX, readFasta } from "./fasta.ts";
 
 type Plain = { id: string; description: string; residues: string; line: number };
@@ -36,17 +37,6 @@ function rejects(text: string | Uint8Array, message: RegExp): Promise<void> {
     assert.ok(!error.message.includes("\n"));
     return true;
   });
-}
-
-/** A small generator with a seed (mulberry32), so that a failure can be repeated. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }
 
 test("wrapped lines, white space, blank lines, comments and no final newline", async () => {
@@ -147,10 +137,10 @@ function readSlowly(text: string): Plain[] {
 
 test("random files in random pieces agree with the obvious reader", async () => {
   for (let seed = 1; seed <= 150; seed++) {
-    const next = random(seed);
-    const pick = <T>(from: readonly T[]): T => from[Math.floor(next() * from.length)]!;
+    const random = new Random(seed);
+    const pick = <T>(from: readonly T[]): T => from[random.below(from.length)]!;
     let text = `>first${pick(["\n", "\r\n", "\r"])}`;
-    const pieceCount = 20 + Math.floor(next() * 400);
+    const pieceCount = 20 + random.below(400);
     for (let i = 0; i < pieceCount; i++) {
       text += pick([
         "\n",
@@ -170,7 +160,7 @@ test("random files in random pieces agree with the obvious reader", async () => 
     }
     // A tab in a header also ends the id; the obvious reader knows blanks only.
     text = text.replace(/>[^\r\n]*/g, (header) => header.replaceAll("\t", " "));
-    const got = await read(text, () => 1 + Math.floor(next() * 40));
+    const got = await read(text, () => 1 + random.below(40));
     assert.deepEqual(got, readSlowly(text), `seed ${seed}`);
   }
 });
