@@ -4,6 +4,7 @@
  * Owns: shares of the integral of all speeds from the start to the end of the run. They sum to 1
  * together with the useful work.
  */
+import { capacityOf } from "../scheduler/core/bound.ts";
 import type { DeviceModel } from "./device-model.ts";
 
 export interface Losses {
@@ -29,9 +30,9 @@ export function lossesOf(
 ): Losses {
   let [capacity, startUp, tail, overhead, done] = [0, 0, 0, 0, 0];
   for (const device of devices) {
-    capacity += capacityOf(device, 0, endedAt);
-    startUp += capacityOf(device, 0, Math.min(device.firstCallAt ?? endedAt, endedAt));
-    tail += capacityOf(device, Math.min(device.lastCallEnd, endedAt), endedAt);
+    capacity += capacityOf(device.lane, 0, endedAt);
+    startUp += capacityOf(device.lane, 0, Math.min(device.firstCallAt ?? endedAt, endedAt));
+    tail += capacityOf(device.lane, Math.min(device.lastCallEnd, endedAt), endedAt);
     overhead += device.overheadWork;
     done += device.workDone;
   }
@@ -44,15 +45,4 @@ export function lossesOf(
     idle_between: Math.max(between, 0) / capacity,
     repeated_work: repeated / capacity,
   };
-}
-
-/** Integral of a device's speed, in seconds at speed 1. */
-function capacityOf({ lane }: DeviceModel, from: number, to: number): number {
-  let sum = 0;
-  for (const [index, { at, speed }] of lane.entries()) {
-    const until = Math.min(lane[index + 1]?.at ?? to, to);
-    const since = Math.max(at, from);
-    if (until > since) sum += (speed * (until - since)) / 1000;
-  }
-  return sum;
 }

@@ -6,7 +6,7 @@
  * computes the same figures from the truth. Losses are shares of the capacity, the integral of all
  * speeds from the first device's readiness to the last commit.
  */
-import { LARGEST_MAX, lowerBound, type SpeedChange } from "./bound.ts";
+import { capacityOf, LARGEST_MAX, lowerBound, type SpeedChange } from "./bound.ts";
 import { BUCKET_COUNT, bucketFloor } from "./buckets.ts";
 import type { Balance } from "./events.ts";
 import { workOf } from "./horizon.ts";
@@ -25,9 +25,9 @@ export function balanceOf(run: RunState): Balance | undefined {
   let [capacity, startUp, tail, overhead, batchCount] = [0, 0, 0, 0, 0];
   for (const [index, device] of devices.entries()) {
     const lane = lanes[index]!;
-    capacity += integral(lane, from, to);
-    startUp += integral(lane, from, Math.min(device.firstBatchAt ?? to, to));
-    tail += integral(lane, Math.min(device.lastReportAt ?? to, to), to);
+    capacity += capacityOf(lane, from, to);
+    startUp += capacityOf(lane, from, Math.min(device.firstBatchAt ?? to, to));
+    tail += capacityOf(lane, Math.min(device.lastReportAt ?? to, to), to);
     for (const phase of device.phases) overhead += phase.overhead * phaseSpeed(run, phase);
     batchCount += device.batchCount;
   }
@@ -81,14 +81,4 @@ function largestOf(run: RunState): number[] {
     }
   }
   return largest;
-}
-
-function integral(lane: readonly SpeedChange[], from: number, to: number): number {
-  let sum = 0;
-  for (const [index, { at, speed }] of lane.entries()) {
-    const until = Math.min(lane[index + 1]?.at ?? to, to);
-    const since = Math.max(at, from);
-    if (until > since) sum += (speed * (until - since)) / 1000;
-  }
-  return sum;
 }

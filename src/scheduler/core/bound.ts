@@ -123,3 +123,14 @@ function fastestOf(speeds: Float64Array, count: number): Float64Array {
   }
   return fastest;
 }
+
+/** Integral of a device's speed, in seconds at speed 1. */
+export function capacityOf(lane: readonly SpeedChange[], from: number, to: number): number {
+  let sum = 0;
+  for (const [index, { at, speed }] of lane.entries()) {
+    const until = Math.min(lane[index + 1]?.at ?? to, to);
+    const since = Math.max(at, from);
+    if (until > since) sum += (speed * (until - since)) / 1000;
+  }
+  return sum;
+}
