@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { ERROR_CODES, messageOf, RaysidueError } from "../base/errors.ts";
+import { DAEMON_STATES } from "../rpc/bridge-messages.ts";
 
 export const nodesSchema = z.object({
   nodes: z.array(
@@ -29,16 +30,7 @@ export const statusSchema = z.object({
   role: z.string(),
   nodeId: z.string(),
   version: z.number().default(0),
-  state: z.enum([
-    "needs-node",
-    "unreachable",
-    "needs-files",
-    "starting",
-    "running",
-    "backoff",
-    "ended",
-    "lost",
-  ]),
+  state: z.enum(DAEMON_STATES),
   reason: z.string().default(""),
   line: z.string().default(""),
   missing: z.array(z.string()).default([]),

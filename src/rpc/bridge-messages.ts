@@ -54,15 +54,17 @@ export interface DaemonSpec {
   readonly pipPackages: readonly string[];
 }
 
-export type DaemonState =
-  | "needs-node" // final: no Node that is new enough
-  | "unreachable" // final: none of the addresses answers from there
-  | "needs-files"
-  | "starting"
-  | "running"
-  | "backoff"
-  | "ended" // final
-  | "lost"; // its agent does not answer
+export const DAEMON_STATES = [
+  "needs-node", // final: no Node that is new enough
+  "unreachable", // final: none of the addresses answers from there
+  "needs-files",
+  "starting",
+  "running",
+  "backoff",
+  "ended", // final
+  "lost", // its agent does not answer
+] as const;
+export type DaemonState = (typeof DAEMON_STATES)[number];
 
 export interface DaemonStatus {
   /** Of its agent. */

@@ -5,14 +5,15 @@
  */
 import { type Client, type Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { RaysidueError } from "../base/errors.ts";
-import type {
-  DaemonSpec,
-  DaemonState,
-  DaemonStatus,
-  KnownDaemon,
-  RayNode,
-  RunFilePiece,
-  ShippedFile,
+import {
+  DAEMON_STATES,
+  type DaemonSpec,
+  type DaemonState,
+  type DaemonStatus,
+  type KnownDaemon,
+  type RayNode,
+  type RunFilePiece,
+  type ShippedFile,
 } from "./bridge-messages.ts";
 import { bearer, createClient } from "./channel.ts";
 import { BridgeClient, type DaemonStatus as WireStatus } from "./gen/raysidue/v1/bridge.ts";
@@ -161,16 +162,7 @@ export class BridgeConnection {
   }
 }
 
-const STATES: ReadonlySet<string> = new Set<DaemonState>([
-  "needs-node",
-  "unreachable",
-  "needs-files",
-  "starting",
-  "running",
-  "backoff",
-  "ended",
-  "lost",
-]);
+const STATES: ReadonlySet<string> = new Set(DAEMON_STATES);
 
 function encodeFile(file: ShippedFile) {
   return { ...file, entries: [...file.entries] };
