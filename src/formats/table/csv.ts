@@ -6,8 +6,8 @@
  * the size of Parquet and slow. Ids are written as they are; a spreadsheet may take `=1+1` for a
  * formula.
  */
-import { AtomicFile } from "../atomic-file.ts";
 import { fromFloat16 } from "./float16.ts";
+import { LineFile } from "./line-file.ts";
 import {
   type ColumnSpec,
   checkSpecs,
@@ -16,8 +16,6 @@ import {
   type TableWriter,
 } from "./table.ts";
 
-/** Characters gathered before they go to the file. */
-const BUFFER_CHARS = 1 << 18;
 /** Nine significant digits tell any two float32 apart; most need seven or eight. */
 const DIGITS_MAX = 9;
 const DIGITS_USUAL = 7;
@@ -49,17 +47,12 @@ export function shortestDecimal(value: number): string {
 }
 
 class CsvWriter implements TableWriter {
-  readonly #file: AtomicFile;
+  readonly #file: LineFile;
   readonly #columns: readonly ColumnSpec[];
-  #text: string;
 
-  constructor(file: AtomicFile, columns: readonly ColumnSpec[]) {
+  constructor(file: LineFile, columns: readonly ColumnSpec[]) {
     this.#file = file;
     this.#columns = columns;
-    const names = columns.flatMap(({ name, dim }) => {
-      return Array.from({ length: dim }, (_, i) => quoteField(`${name}_${i}`));
-    });
-    this.#text = `${["id", "length", ...names].join(",")}\n`;
   }
 
   async write(chunk: TableChunk): Promise<void> {
@@ -73,24 +66,16 @@ class CsvWriter implements TableWriter {
         const end = (row + 1) * dim;
         for (let i = row * dim; i < end; i++) line += `,${shortestDecimal(data[i]!)}`;
       }
-      this.#text += `${line}\n`;
-      if (this.#text.length >= BUFFER_CHARS) await this.#flush();
+      await this.#file.append(`${line}\n`);
     }
   }
 
-  async close(): Promise<void> {
-    await this.#flush();
-    await this.#file.commit();
+  close(): Promise<void> {
+    return this.#file.commit();
   }
 
-  async abort(): Promise<void> {
-    await this.#file.abort();
-  }
-
-  async #flush(): Promise<void> {
-    const text = this.#text;
-    this.#text = "";
-    await this.#file.write(text);
+  abort(): Promise<void> {
+    return this.#file.abort();
   }
 }
 
@@ -100,5 +85,10 @@ export async function createCsvWriter(
   columns: readonly ColumnSpec[],
 ): Promise<TableWriter> {
   checkSpecs(columns);
-  return new CsvWriter(await AtomicFile.create(path), columns);
+  const names = columns.flatMap(({ name, dim }) => {
+    return Array.from({ length: dim }, (_, i) => quoteField(`${name}_${i}`));
+  });
+  const file = await LineFile.create(path);
+  await file.append(`${["id", "length", ...names].join(",")}\n`);
+  return new CsvWriter(file, columns);
 }

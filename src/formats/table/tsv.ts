@@ -8,12 +8,10 @@
 import assert from "node:assert/strict";
 import { createReadStream } from "node:fs";
 import { fromSystemError, RaysidueError } from "../../base/errors.ts";
-import { AtomicFile } from "../atomic-file.ts";
+import { LineFile } from "./line-file.ts";
 
 export type TsvField = string | number;
 
-/** Characters gathered before they go to the file: each trip to a thread costs a tenth of a ms. */
-const BUFFER_CHARS = 1 << 19;
 /** Longest line the reader takes, so that a file without line ends cannot fill memory. */
 const LINE_CHARS_MAX = 16 << 20;
 
@@ -39,28 +37,27 @@ export function unescapeField(field: string): string {
 }
 
 export class TsvWriter {
-  readonly #file: AtomicFile;
+  readonly #file: LineFile;
   readonly #columnCount: number;
-  #text: string;
 
-  private constructor(file: AtomicFile, columns: readonly string[]) {
+  private constructor(file: LineFile, columns: readonly string[]) {
     this.#file = file;
     this.#columnCount = columns.length;
-    this.#text = `${columns.map(escapeField).join("\t")}\n`;
   }
 
   /** Starts a table with its header line. Throws RaysidueError naming `path`. */
   static async create(path: string, columns: readonly string[]): Promise<TsvWriter> {
     assert.ok(columns.length > 0, "a table has a column");
-    return new TsvWriter(await AtomicFile.create(path), columns);
+    const file = await LineFile.create(path);
+    await file.append(`${columns.map(escapeField).join("\t")}\n`);
+    return new TsvWriter(file, columns);
   }
 
   /** Appends rows of as many fields as there are columns. */
   async write(rows: Iterable<readonly TsvField[]>): Promise<void> {
     for (const row of rows) {
       assert.equal(row.length, this.#columnCount, `a row of ${this.#file.path}`);
-      this.#text += `${row.map((field) => escapeField(String(field))).join("\t")}\n`;
-      if (this.#text.length >= BUFFER_CHARS) await this.#flush();
+      await this.#file.append(`${row.map((field) => escapeField(String(field))).join("\t")}\n`);
     }
   }
 
@@ -69,23 +66,15 @@ export class TsvWriter {
    * millions of small rows, where arrays of fields take most of the time.
    */
   async writeLines(lines: string): Promise<void> {
-    this.#text += lines;
-    if (this.#text.length >= BUFFER_CHARS) await this.#flush();
+    await this.#file.append(lines);
   }
 
-  async close(): Promise<void> {
-    await this.#flush();
-    await this.#file.commit();
+  close(): Promise<void> {
+    return this.#file.commit();
   }
 
-  async abort(): Promise<void> {
-    await this.#file.abort();
-  }
-
-  async #flush(): Promise<void> {
-    const text = this.#text;
-    this.#text = "";
-    await this.#file.write(text);
+  abort(): Promise<void> {
+    return this.#file.abort();
   }
 }
 
