@@ -29,5 +29,5 @@ export function formatSeconds(seconds: number): string {
 
 /** `12,345,678` */
 export function formatCount(count: number): string {
-  return Math.round(count).toLocaleString("en-US");
+  return String(Math.round(count)).replace(/\B(?=(\d{3})+$)/g, ",");
 }
