@@ -29,7 +29,7 @@ export function addComputeCommand(program: Command): void {
     await runJob(inputs, flags, {
       ...(isCommand && { connect: { ownEngines: [engine] } }),
       run: async (session, options) => {
-        const { compute } = await import("../driver/api.ts");
+        const { compute } = await import("../driver/sequences/compute.ts");
         return compute(session, {
           ...options,
           kind,

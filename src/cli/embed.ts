@@ -109,7 +109,7 @@ type EmbedFlags = ReturnType<ReturnType<typeof defineEmbed>["opts"]> &
 function runEmbed(inputs: string[], flags: EmbedFlags): Promise<void> {
   return runJob(inputs, flags, {
     run: async (session, options) => {
-      const { embed } = await import("../driver/api.ts");
+      const { embed } = await import("../driver/sequences/embed.ts");
       return embed(session, {
         ...options,
         model: flags.model,

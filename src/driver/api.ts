@@ -1,5 +1,5 @@
 /**
- * The public interface of the package. The command line uses nothing else of the driver.
+ * The public interface of the package. Jobs of the command line are these functions, too.
  *
  *     await using session = await connect();
  *     const summary = await embed(session, { inputs: ["a.fasta"], outputFolder: "out" });
