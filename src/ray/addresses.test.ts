@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseClusterAddress } from "./open-cluster.ts";
+import { parseClusterAddress } from "./cluster-address.ts";
 import { RequestLog } from "./request-log.ts";
 
 test("addresses of clusters have a scheme, a host and a port that may be left out", () => {

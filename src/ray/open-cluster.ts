@@ -1,50 +1,14 @@
 /**
- * Which way leads into a Ray cluster, from an address as users write it.
+ * Opening a Ray cluster, by the way that its address names (cluster-address.ts).
  *
- * `bridge://HOST:PORT` (`bridges://` with TLS) is a bridge that runs. `ray://HOST:PORT` is a head
- * with Ray Client; if a bridge answers on that host, it is taken instead. `http://HOST:8265` is the
- * Jobs REST API, which starts a bridge (jobs-api.ts). Owns: the choice, and saying which it was.
+ * At a head with Ray Client a bridge is taken instead, if one answers there. Owns: the choice. Ways
+ * that are not taken are not loaded.
  */
-import { RaysidueError } from "../base/errors.ts";
 import { readClientTls } from "../rpc/tls.ts";
 import { BridgeCluster } from "./bridge-cluster.ts";
-import { ClientCluster } from "./client-cluster.ts";
 import type { RayCluster } from "./cluster.ts";
-import { startBridgeJob } from "./jobs-api.ts";
+import { BRIDGE_PORT, type ClusterAddress } from "./cluster-address.ts";
 import { type Environment, rayTls, rayToken } from "./ray-settings.ts";
-
-export const BRIDGE_PORT = 7471;
-const RAY_CLIENT_PORT = 10_001;
-const DASHBOARD_PORT = 8265;
-
-const DEFAULT_PORTS = new Map(
-  Object.entries({
-    bridge: BRIDGE_PORT,
-    bridges: BRIDGE_PORT,
-    ray: RAY_CLIENT_PORT,
-    http: DASHBOARD_PORT,
-    https: DASHBOARD_PORT,
-  }),
-);
-
-export interface ClusterAddress {
-  readonly scheme: string;
-  readonly host: string;
-  readonly port: number;
-}
-
-/** Undefined for an address of another kind. Throws RaysidueError "usage" for a malformed one. */
-export function parseClusterAddress(text: string): ClusterAddress | undefined {
-  const scheme = /^([a-z]+):\/\//.exec(text)?.[1] ?? "";
-  const defaultPort = DEFAULT_PORTS.get(scheme);
-  if (defaultPort === undefined) return undefined;
-  const match = /^[a-z]+:\/\/(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?\/?$/.exec(text);
-  const port = match?.[2] === undefined ? defaultPort : Number(match[2]);
-  if (match === null || port < 1 || port > 65_535) {
-    throw new RaysidueError("usage", `--address ${text}: write ${scheme}://HOST:${defaultPort}`);
-  }
-  return { scheme, host: match[1]!, port };
-}
 
 export interface OpenOptions {
   /** Of the bridge; absent: `ray://` goes straight to Ray Client. */
@@ -68,6 +32,7 @@ export async function openCluster(
     case "http":
     case "https": {
       const url = `${scheme}://${hostPort}`;
+      const { startBridgeJob } = await import("./jobs-api.ts");
       return startBridgeJob({ url, host, token: await rayToken(environment) });
     }
     default:
@@ -84,6 +49,8 @@ async function openByRayClient(
     const bridge = await BridgeCluster.connect({ address, token }).catch(() => undefined);
     if (bridge !== undefined) return bridge;
   }
+  // Loads Ray's own protocol.
+  const { ClientCluster } = await import("./client-cluster.ts");
   return ClientCluster.connect({
     address: `${host}:${port}`,
     token: await rayToken(environment),

@@ -7,15 +7,17 @@
  */
 import { RaysidueError } from "../../base/errors.ts";
 import type { RayCluster } from "../../ray/cluster.ts";
+import { parseClusterAddress } from "../../ray/cluster-address.ts";
 import { Supplies } from "../../ray/daemon-start.ts";
 import { NODE_WAIT_SECONDS } from "../../ray/fleet-size.ts";
 import { NodeRequest } from "../../ray/node-request.ts";
-import { openCluster, parseClusterAddress } from "../../ray/open-cluster.ts";
+import { openCluster } from "../../ray/open-cluster.ts";
 import { stopFleet } from "../../ray/stop-fleet.ts";
 import type { DaemonStatus, RayNode } from "../../rpc/bridge-messages.ts";
 import { DEFAULT_PORT } from "./address.ts";
 import { type RayFleetOptions, workerFleet } from "./ray-fleet.ts";
-import { SHARED_FLEET, startHeadScheduler } from "./ray-scheduler.ts";
+import { startHeadScheduler } from "./ray-scheduler.ts";
+import { SHARED_FLEET } from "./shared-fleet.ts";
 import { findToken, userTokenOrNew } from "./token.ts";
 
 /** A worker that is given back finishes its running batches within this time. */

@@ -5,6 +5,7 @@
  * them only.
  */
 import { RaysidueError } from "../../base/errors.ts";
+import { parseClusterAddress } from "../../ray/cluster-address.ts";
 import { type ConnectOptions, isSlurm, Session } from "./session.ts";
 
 /**
@@ -27,17 +28,12 @@ export async function connect(options: ConnectOptions = {}): Promise<Session> {
     const text = "engines of a fleet are named where its workers start (worker start --engine)";
     throw new RaysidueError("usage", `${text}; leave the command out here`);
   }
-  const session = new Session(options, await clusterOf(options.address));
+  const cluster = address === undefined ? undefined : parseClusterAddress(address);
+  const session = new Session(options, cluster);
   if (!session.isEmbedded && device !== undefined) {
     const text = "devices of a fleet are named where its workers start (worker start --device)";
     throw new RaysidueError("usage", `${text}; leave --device out here`);
   }
   if (!session.isEmbedded) await session.connection();
   return session;
-}
-
-async function clusterOf(address: string | undefined) {
-  if (address === undefined) return undefined;
-  const { parseClusterAddress } = await import("../../ray/open-cluster.ts");
-  return parseClusterAddress(address);
 }

@@ -11,22 +11,17 @@ import { randomBytes } from "node:crypto";
 import { Deferred } from "../../base/deferred.ts";
 import { RaysidueError } from "../../base/errors.ts";
 import type { RayCluster } from "../../ray/cluster.ts";
+import type { ClusterAddress } from "../../ray/cluster-address.ts";
 import { Supplies, UnreachableError } from "../../ray/daemon-start.ts";
-import { type ClusterAddress, openCluster } from "../../ray/open-cluster.ts";
+import { openCluster } from "../../ray/open-cluster.ts";
 import { stopFleet } from "../../ray/stop-fleet.ts";
 import { WorkerFleet } from "../../ray/worker-fleet.ts";
 import { makeToken } from "../../rpc/channel.ts";
 import type { Progress } from "../../rpc/messages.ts";
 import type { ProvidedModel } from "./model-archive.ts";
 import { modelArchive } from "./model-archive.ts";
-import {
-  findSharedScheduler,
-  type OwnFleet,
-  SchedulerHere,
-  type SchedulerPlace,
-  sharedSchedulerAt,
-  startHeadScheduler,
-} from "./ray-scheduler.ts";
+import { type OwnFleet, SchedulerHere, startHeadScheduler } from "./ray-scheduler.ts";
+import { findSharedScheduler, joinedText, type SchedulerPlace } from "./shared-fleet.ts";
 import { type WorkerSetup, workerFlags } from "./worker-flags.ts";
 
 /** How a fleet on a cluster is made; each has a sensible default. */
@@ -64,13 +59,12 @@ export class RayFleet {
   /** The scheduler's, `HOST:PORT`. */
   readonly address: string;
   readonly token: string;
-  /** Absent where the fleet was found without asking the cluster. */
-  readonly #cluster: RayCluster | undefined;
+  readonly #cluster: RayCluster;
   readonly #broken = new Deferred<never>();
   readonly #owned: Owned | undefined;
   #isClosing = false;
 
-  private constructor(cluster: RayCluster | undefined, at: SchedulerPlace, owned?: Owned) {
+  private constructor(cluster: RayCluster, at: SchedulerPlace, owned?: Owned) {
     this.#cluster = cluster;
     this.address = at.address;
     this.token = at.token;
@@ -85,15 +79,14 @@ export class RayFleet {
   /** Throws RaysidueError; the cluster is then as it was. */
   static async start(start: RayFleetStart): Promise<RayFleet> {
     const { address, userToken, options } = start;
-    // The bridge answers at once; Ray Client takes seconds.
-    const isSlow = address.scheme === "ray";
-    const joined = isSlow ? await sharedSchedulerAt(address.host, userToken) : undefined;
-    if (joined !== undefined) return RayFleet.#join(undefined, joined, options);
     const cluster = await openCluster(address, { token: userToken, environment: process.env });
-    options.onNotice?.(`${cluster.description}`);
+    options.onNotice?.(cluster.description);
     try {
       const shared = await findSharedScheduler(cluster, userToken);
-      if (shared !== undefined) return RayFleet.#join(cluster, shared, options);
+      if (shared !== undefined) {
+        options.onNotice?.(joinedText(shared.address));
+        return new RayFleet(cluster, shared);
+      }
       return await RayFleet.#own(cluster, start);
     } catch (thrown) {
       await cluster.close();
@@ -115,16 +108,7 @@ export class RayFleet {
   async close(): Promise<void> {
     this.#isClosing = true;
     if (this.#owned !== undefined) await release(this.#owned);
-    await this.#cluster?.close();
-  }
-
-  static #join(
-    cluster: RayCluster | undefined,
-    at: SchedulerPlace,
-    { onNotice }: RayFleetOptions,
-  ): RayFleet {
-    onNotice?.(`using the fleet that is up, scheduler at ${at.address}`);
-    return new RayFleet(cluster, at);
+    await this.#cluster.close();
   }
 
   static async #own(cluster: RayCluster, start: RayFleetStart): Promise<RayFleet> {

@@ -1,8 +1,8 @@
 /**
- * Where the scheduler of a fleet on a Ray cluster lives: here, on the head, or there already.
+ * Starting the scheduler of a fleet on a Ray cluster: here, or on the head.
  *
- * Owns: starting it in either place and telling whether it is reached. Deliberately not here: the
- * choice (ray-fleet.ts).
+ * Deliberately not here: the choice (ray-fleet.ts), and a scheduler that is there already
+ * (shared-fleet.ts).
  */
 import { createSocket } from "node:dgram";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -14,14 +14,8 @@ import { messageOf, RaysidueError } from "../../base/errors.ts";
 import { headOf, type RayCluster } from "../../ray/cluster.ts";
 import { DaemonBoard } from "../../ray/daemon-board.ts";
 import { type Supplies, startDaemon } from "../../ray/daemon-start.ts";
-import { SchedulerConnection } from "../../rpc/scheduler-service.ts";
-import { DEFAULT_PORT } from "./address.ts";
+import { expectAnswer } from "./shared-fleet.ts";
 
-/** The fleet that `raysidue cluster up` starts and any later session joins. */
-export const SHARED_FLEET = "shared";
-const ANSWER_MS = 3000;
-/** A guess at where a scheduler is must not hold up who guessed wrong. */
-const AT_ONCE_MS = 500;
 const PROGRAM = fileURLToPath(new URL("../../cli/main.js", import.meta.url));
 
 export interface OwnFleet {
@@ -29,13 +23,6 @@ export interface OwnFleet {
   readonly fleet: string;
   readonly token: string;
   readonly supplies: Supplies;
-}
-
-/** A scheduler that answers. */
-export interface SchedulerPlace {
-  /** `HOST:PORT` */
-  readonly address: string;
-  readonly token: string;
 }
 
 /** A scheduler as a child of ours, listening where a cluster's head would reach us. */
@@ -145,59 +132,5 @@ export async function startHeadScheduler(
     return address;
   } finally {
     await board.close();
-  }
-}
-
-/**
- * The shared fleet's scheduler where `raysidue cluster up` puts it if the port is free, found without
- * asking the cluster. Undefined where no fleet with workers answers at once, and on a loopback host,
- * which may be a tunnel's end: what answers there need not be of the cluster.
- */
-export async function sharedSchedulerAt(
-  host: string,
-  token: string | undefined,
-): Promise<SchedulerPlace | undefined> {
-  if (token === undefined || /^(127\.|localhost$|\[::1\]$)/.test(host)) return undefined;
-  const address = `${host}:${DEFAULT_PORT}`;
-  const connection = new SchedulerConnection(address, token);
-  try {
-    const { workers } = await connection.status(AT_ONCE_MS);
-    return workers.length > 0 ? { address, token } : undefined;
-  } catch {
-    return undefined;
-  } finally {
-    connection.close();
-  }
-}
-
-/** The shared fleet's scheduler, if there is one. Throws RaysidueError where it is not reached. */
-export async function findSharedScheduler(
-  cluster: RayCluster,
-  token: string | undefined,
-): Promise<SchedulerPlace | undefined> {
-  if (token === undefined) return undefined;
-  const daemons = await cluster.findDaemons(SHARED_FLEET);
-  const scheduler = daemons.find(({ role, state }) => role === "scheduler" && state === "running");
-  if (scheduler === undefined) return undefined;
-  const address = scheduler.line.replace(/^grpc:\/\//, "");
-  await expectAnswer(address, token);
-  return { address, token };
-}
-
-async function expectAnswer(address: string, token: string): Promise<void> {
-  const connection = new SchedulerConnection(address, token);
-  try {
-    await connection.status(ANSWER_MS);
-  } catch (thrown) {
-    if (thrown instanceof RaysidueError && thrown.code === "unauthenticated") {
-      const text = `the fleet that is up, scheduler at ${address}, was started with another token`;
-      throw new RaysidueError("unauthenticated", `${text}; set RAYSIDUE_TOKEN to that one`);
-    }
-    const text =
-      `the scheduler on the head, at ${address}, is not reached from here (${messageOf(thrown)}); ` +
-      "run raysidue on a machine of the cluster's network, or open a way there";
-    throw new RaysidueError("unavailable", text, { cause: thrown });
-  } finally {
-    connection.close();
   }
 }

@@ -6,7 +6,7 @@
  * whose results are all known starts nothing) and ends with the session.
  */
 import { messageOf, RaysidueError } from "../../base/errors.ts";
-import type { ClusterAddress } from "../../ray/open-cluster.ts";
+import type { ClusterAddress } from "../../ray/cluster-address.ts";
 import type { Progress, SchedulerStatus } from "../../rpc/messages.ts";
 import { SchedulerConnection } from "../../rpc/scheduler-service.ts";
 import { readClientTls, type TlsFiles } from "../../rpc/tls.ts";
@@ -158,6 +158,8 @@ export class Session {
   async #connect(): Promise<SchedulerConnection> {
     const { address, token } = this.#options;
     if (this.isEmbedded) {
+      const joined = await this.#joinAtOnce();
+      if (joined !== undefined) return joined;
       this.#fleet = await this.#startFleet(this.#cluster);
       this.#token = this.#fleet.token;
       return new SchedulerConnection(this.#fleet.address, this.#token);
@@ -174,6 +176,19 @@ export class Session {
       connection.close();
       throw explain(thrown, address!);
     }
+  }
+
+  /** A fleet that is up on a Ray cluster, where asking the cluster would take seconds. */
+  async #joinAtOnce(): Promise<SchedulerConnection | undefined> {
+    // A bridge answers at once, and knows.
+    if (this.#cluster === undefined || this.#cluster.scheme.startsWith("bridge")) return undefined;
+    const { joinAtOnce, joinedText } = await import("./shared-fleet.ts");
+    const token = this.#options.token ?? (await findToken());
+    const connection = await joinAtOnce(this.#cluster.host, token);
+    if (connection === undefined) return undefined;
+    this.#token = token ?? "";
+    this.#options.onNotice?.(joinedText(connection.address));
+    return connection;
   }
 
   get #isSlurm(): boolean {
