@@ -7,7 +7,7 @@
  * for that long; pulls stay right even then, because every partial file has its own name and
  * counts only once its digest agrees. The lock saves work, it does not carry correctness.
  */
-import { lstat, lutimes, readlink, rename, rm, symlink } from "node:fs/promises";
+import { lstat, lutimes, readlink, rm, symlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { RaysidueError } from "../base/errors.ts";
@@ -64,7 +64,7 @@ async function acquire(path: string, owner: string, options: PullLockOptions): P
       seenAt = performance.now();
     }
     if (isProvablyDead(holder) || performance.now() - seenAt > silenceMaxMs) {
-      await breakLock(path, { owner, holder });
+      await breakLock(path, holder, options);
       continue;
     }
     if (!hasWaited) options.onWait?.();
@@ -114,17 +114,14 @@ async function beatOf(path: string): Promise<number> {
   }
 }
 
-/** Removes an abandoned lock. Renaming first means that of several breakers only one succeeds. */
-async function breakLock(path: string, who: { owner: string; holder: string }): Promise<void> {
-  const aside = `${path}.${who.owner}.broken`;
-  try {
-    await rename(path, aside);
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return;
-    throw thrown;
-  }
-  // Another breaker was faster and this is its fresh lock: put it back.
-  const taken = await holderOf(aside);
-  if (taken !== undefined && taken !== who.holder) await tryLink(path, taken);
-  await rm(aside, { force: true });
+/**
+ * Removes an abandoned lock. One breaker at a time, which looks again first: otherwise the second one
+ * would take away what the first has just made, and for a moment nobody would seem to hold it.
+ */
+async function breakLock(path: string, holder: string, options: PullLockOptions): Promise<void> {
+  const { signal, silenceMaxMs = SILENCE_MAX_MS } = options;
+  const remove = async () => {
+    if ((await holderOf(path)) === holder) await rm(path, { force: true });
+  };
+  await withPullLock(`${path}.breaking`, remove, { signal, silenceMaxMs });
 }
