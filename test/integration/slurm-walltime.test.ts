@@ -7,11 +7,10 @@
  * and scripts/test does not.
  */
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import { fastaOf, randomSequences } from "../support/fasta-text.ts";
+import { describe, test } from "node:test";
 import { readReport, readTrace } from "../support/outputs.ts";
-import { Sandbox } from "../support/sandbox.ts";
-import { noSlurm, SlurmCluster } from "../support/slurm-cluster.ts";
+import { noSlurm } from "../support/slurm-cluster.ts";
+import { SlurmUser } from "../support/slurm-user.ts";
 
 const RUN_MS = 420_000;
 
@@ -36,37 +35,19 @@ const CASES: readonly Case[] = [
 ];
 
 describe("the end of a walltime", { skip: noSlurm() ?? false, concurrency: true }, () => {
-  let sandbox: Sandbox;
-  let slurm: SlurmCluster;
-  before(async () => {
-    slurm = await SlurmCluster.start(2);
-    sandbox = new Sandbox();
-    sandbox.write("a.fasta", fastaOf(randomSequences(400, { from: 40, to: 80, seed: 8 })));
-  });
-  after(async () => {
-    try {
-      await sandbox?.[Symbol.asyncDispose]();
-    } finally {
-      await slurm?.[Symbol.asyncDispose]();
-    }
-  });
+  const user = new SlurmUser(2);
 
   for (const { name, flags, cost, ends } of CASES) {
     test(`${name}: the run goes on in another job, and no row is computed twice`, async () => {
       const output = name.replace(" ", "-");
-      const model = ["-m", "emulate", "--emulate", cost, "--no-cache"];
-      const fleet = ["--address", "slurm:", "--cpus", "2", "--max-workers", "1", ...flags];
-      const run = sandbox.start(["embed", "a.fasta", "-o", output, ...model, ...fleet], {
-        environment: slurm.environment,
-        timeoutMs: RUN_MS,
-      });
-      const [, job] = await run.printed(/slurm job (\d+): 1 workers asked for/, "stderr");
+      const run = user.embed(output, ["--max-workers", "1", ...flags], { cost, timeoutMs: RUN_MS });
+      const job = await user.jobOf(run);
       const { exit, stderr } = await run.ended;
       assert.equal(exit, 0, stderr);
       assert.match(stderr, new RegExp(`job ${job} is over and work is left; submitting again`));
-      const { counts } = readReport(sandbox.path(output));
+      const { counts } = readReport(user.sandbox.path(output));
       assert.deepEqual([counts.rows, counts.computed], [400, 400]);
-      const leases = await readTrace(sandbox.path(output));
+      const leases = await readTrace(user.sandbox.path(output));
       const committed = leases.filter(({ outcome }) => outcome === "committed");
       const tasks = committed.reduce((sum, lease) => sum + Number(lease.tasks), 0);
       assert.equal(tasks, 400);
@@ -77,7 +58,7 @@ describe("the end of a walltime", { skip: noSlurm() ?? false, concurrency: true 
         [...others].filter((each) => !/^(committed|returned)$/.test(each)),
         [],
       );
-      const said = await slurm.command("scontrol", "show", "job", `${job}_0`);
+      const said = await user.slurm.command("scontrol", "show", "job", `${job}_0`);
       assert.match(said, new RegExp(`JobState=${ends} `));
     });
   }

@@ -3,13 +3,14 @@
  */
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { fastaOf, randomSequences } from "../support/fasta-text.ts";
 import { readReport, shardNames } from "../support/outputs.ts";
 import { until } from "../support/processes.ts";
 import { prepareEngine } from "../support/python-engines.ts";
-import { type Command, Sandbox } from "../support/sandbox.ts";
-import { noSlurm, SlurmCluster } from "../support/slurm-cluster.ts";
+import type { Command, CommandOptions } from "../support/sandbox.ts";
+import { noSlurm } from "../support/slurm-cluster.ts";
+import { SlurmUser } from "../support/slurm-user.ts";
 
 const skip = noSlurm() ?? false;
 /** Of a token: 24,000 of them take eight seconds of one device. */
@@ -34,55 +35,32 @@ serve(lambda opening: Gpus())
 `;
 
 describe("SLURM", { skip }, () => {
-  let sandbox: Sandbox;
-  let slurm: SlurmCluster;
-  before(async () => {
-    slurm = await SlurmCluster.start(3);
-    sandbox = new Sandbox();
-    sandbox.write("a.fasta", fastaOf(randomSequences(400, { from: 40, to: 80, seed: 8 })));
-  });
-  after(async () => {
-    try {
-      await sandbox?.[Symbol.asyncDispose]();
-    } finally {
-      await slurm?.[Symbol.asyncDispose]();
-    }
-  });
-
+  const user = new SlurmUser(3);
   const embed = (
     output: string,
     flags: readonly string[],
-    { environment = {}, cost = COST } = {},
-  ): Command => {
-    const model = ["-m", "emulate", "--emulate", cost, "--no-cache"];
-    const fleet = ["--address", "slurm:", "--cpus", "2", ...flags];
-    const args = ["embed", "a.fasta", "-o", output, ...model, ...fleet];
-    return sandbox.start(args, { environment: { ...slurm.environment, ...environment } });
-  };
-  const jobOf = async (run: Command) => {
-    const [, job] = await run.printed(/slurm job (\d+): \d+ workers asked for/, "stderr");
-    return job!;
-  };
+    options: CommandOptions & { readonly cost?: string } = {},
+  ) => user.embed(output, flags, { cost: COST, ...options });
   /** Work is under way. */
   const hasRows = (output: string) =>
-    until("a shard", () => shardNames(sandbox.path(output)).length > 0);
+    until("a shard", () => shardNames(user.sandbox.path(output)).length > 0);
   const isDone = async (run: Command, output: string) => {
     const { exit, stderr } = await run.ended;
     assert.equal(exit, 0, stderr);
-    const { counts } = readReport(sandbox.path(output));
+    const { counts } = readReport(user.sandbox.path(output));
     assert.deepEqual([counts.rows, counts.computed], [400, 400]);
     // Nothing is left in the queue.
-    assert.equal(await slurm.command("squeue", "--noheader"), "");
+    assert.equal(await user.queue(), "");
     return stderr;
   };
 
   test("a node set down and a task requeued in mid-run cost no row", async () => {
     const run = embed("out", ["--min-workers", "3", "--max-workers", "3"], { cost: SLOW_COST });
-    const job = await jobOf(run);
+    const job = await user.jobOf(run);
     await run.printed(/3 workers run/, "stderr");
     await hasRows("out");
-    await slurm.command("scontrol", "update", "NodeName=c1", "State=DOWN", "Reason=test");
-    await slurm.command("scontrol", "requeue", `${job}_1`);
+    await user.slurm.command("scontrol", "update", "NodeName=c1", "State=DOWN", "Reason=test");
+    await user.slurm.command("scontrol", "requeue", `${job}_1`);
     await isDone(run, "out");
   });
 
@@ -90,13 +68,13 @@ describe("SLURM", { skip }, () => {
     // What an enclosing job and a site's defaults say must not reach the workers' jobs.
     const odd = { SLURM_CPUS_PER_TASK: "7", SLURM_TIME_FORMAT: "relative", SBATCH_EXPORT: "NONE" };
     const run = embed("drained", ["--max-workers", "1", "--time", "10"], { environment: odd });
-    const job = await jobOf(run);
+    const job = await user.jobOf(run);
     await hasRows("drained");
-    const [worker] = sandbox.processes(/worker start/);
+    const [worker] = user.sandbox.processes(/worker start/);
     const walltime = Number(/ --ends-in (\d+)s/.exec(worker!.command)![1]);
     assert.ok(walltime > 540 && walltime <= 600, worker!.command);
     assert.match(worker!.command, / --engines 2 /);
-    await slurm.command("scancel", "--batch", "--signal=USR1", `${job}_0`);
+    await user.slurm.command("scancel", "--batch", "--signal=USR1", `${job}_0`);
     const stderr = await isDone(run, "drained");
     assert.match(stderr, /is over and work is left; submitting again/);
     // Drained, not lost: nothing ran twice.
@@ -105,31 +83,30 @@ describe("SLURM", { skip }, () => {
 
   test("an interrupted run takes its jobs with it", async () => {
     const run = embed("interrupted", ["--max-workers", "1"]);
-    await jobOf(run);
+    await user.jobOf(run);
     await hasRows("interrupted");
     run.kill("SIGINT");
     assert.equal((await run.ended).exit, 130);
-    assert.equal(await slurm.command("squeue", "--noheader"), "");
+    assert.equal(await user.queue(), "");
   });
 
   test("a killed driver's workers end by themselves, and the same command resumes", async () => {
     const run = embed("killed", ["--max-workers", "2", "--min-workers", "2"], {
       environment: { RAYSIDUE_GRACE: "1s" },
     });
-    await jobOf(run);
+    await user.jobOf(run);
     await hasRows("killed");
     run.kill("SIGKILL");
     await run.ended;
-    const queue = () => slurm.command("squeue", "--noheader");
-    await until("an empty queue", async () => (await queue()) === "");
-    await until("no process", () => sandbox.processes().length === 0);
-    sandbox.mayLeaveTemporaries = true;
+    await until("an empty queue", async () => (await user.queue()) === "");
+    await until("no process", () => user.sandbox.processes().length === 0);
+    user.sandbox.mayLeaveTemporaries = true;
     const again = embed("killed", ["--min-workers", "2"]);
     assert.equal((await again.ended).exit, 0, again.stderr);
-    const { counts } = readReport(sandbox.path("killed"));
+    const { counts } = readReport(user.sandbox.path("killed"));
     assert.ok(counts.rows === 400 && counts.computed! < 400, JSON.stringify(counts));
     // Neither driver's token is left.
-    const left = readdirSync(sandbox.path("killed", ".raysidue"));
+    const left = readdirSync(user.sandbox.path("killed", ".raysidue"));
     assert.deepEqual(
       left.filter((name) => name.startsWith("slurm-")),
       [],
@@ -139,22 +116,22 @@ describe("SLURM", { skip }, () => {
   test("each engine sees one of the GPUs that SLURM gave, and no other", async (context) => {
     const engine = await prepareEngine("examples", "own-kind");
     if (engine.missing !== undefined) return context.skip(`no engine: ${engine.missing}`);
-    sandbox.write("engine.py", GPU_ENGINE);
-    sandbox.write("few.fasta", fastaOf(randomSequences(60, { from: 40, to: 80, seed: 9 })));
-    const own = ["--engine", `gpus=${engine.python} ${sandbox.path("engine.py")}`];
+    user.sandbox.write("engine.py", GPU_ENGINE);
+    user.sandbox.write("few.fasta", fastaOf(randomSequences(60, { from: 40, to: 80, seed: 9 })));
+    const own = ["--engine", `gpus=${engine.python} ${user.sandbox.path("engine.py")}`];
     const fleet = ["--address", "slurm:", "--cpus", "2", "--max-workers", "1", "--gres"];
     const args = ["compute", "gpus", "few.fasta", "--no-cache", ...own, ...fleet];
-    const environment = slurm.environment;
-    await sandbox.expect(0, [...args, "gpu:2", "-o", "two"], { environment });
-    await sandbox.expect(0, [...args, "gpu:1", "-o", "one"], { environment });
+    const environment = user.slurm.environment;
+    await user.sandbox.expect(0, [...args, "gpu:2", "-o", "two"], { environment });
+    await user.sandbox.expect(0, [...args, "gpu:1", "-o", "one"], { environment });
     const seen = (output: string) => {
-      const lines = sandbox.read(output, "results.ndjson").trim().split("\n");
+      const lines = user.sandbox.read(output, "results.ndjson").trim().split("\n");
       const results = lines.map((line) => (JSON.parse(line) as { result: string[] }).result);
       return [...new Set(results.map((result) => result.join(" of ")))].sort();
     };
     assert.deepEqual(seen("two"), ["0 of 0,1", "1 of 0,1"]);
     assert.match(seen("one").join(), /^([01]) of \1$/);
-    assert.equal(await slurm.command("squeue", "--noheader"), "");
+    assert.equal(await user.queue(), "");
   });
 
   interface Refusal {
@@ -210,7 +187,7 @@ describe("SLURM", { skip }, () => {
   ];
   test("what SLURM refuses is said in one line and leaves nothing", async () => {
     const elsewhere = "ClusterName=x\nSlurmctldHost=x(127.0.0.1)\nSlurmctldPort=1\n";
-    const SLURM_CONF = sandbox.write("elsewhere.conf", elsewhere);
+    const SLURM_CONF = user.sandbox.write("elsewhere.conf", elsewhere);
     await Promise.all(
       refusals.map(async ({ what, flags = [], environment = {}, exit: expected, says }, i) => {
         const at = "SLURM_CONF" in environment ? { SLURM_CONF } : environment;
@@ -221,6 +198,6 @@ describe("SLURM", { skip }, () => {
         assert.match(errors[0]!, says);
       }),
     );
-    assert.equal(await slurm.command("squeue", "--noheader"), "");
+    assert.equal(await user.queue(), "");
   });
 });
