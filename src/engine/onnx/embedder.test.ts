@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RaysidueError } from "../../base/errors.ts";
-import { canonicalJson, type EmbedParameters } from "../../kind/embed.ts";
-import { locateModel } from "../../model/locate.ts";
+import type { EmbedParameters } from "../../kind/embed.ts";
 import type { MicroBatchResult } from "../../rpc/engine-codec.ts";
 import {
-  MEAN,
   maxDifference,
-  readArray,
   readArrays,
   readSequences,
   rowBytesOf,
@@ -51,31 +48,6 @@ test("ESM-2 agrees with the original: residues, mean, bos; unusual letters, mask
     assert.ok(maxDifference(row.pooled[0]!, truth.get(`mean${i}`)!) < 1e-5, `mean of ${i}`);
     assert.ok(maxDifference(row.pooled[1]!, truth.get(`cls${i}`)!) < 1e-5, `bos of ${i}`);
   }
-});
-
-test("AntiBERTy agrees with the original", async (t) => {
-  const model = await locateModel("antiberty").catch((thrown: unknown) => {
-    if (thrown instanceof RaysidueError && thrown.code === "unavailable") return undefined;
-    throw thrown;
-  });
-  if (model === undefined) return t.skip("not pulled: run `raysidue model pull antiberty`");
-  const parameters = { ...MEAN, layer: 8, perResidue: "vector" } as const;
-  const opening = { ...tinyOpening(), model: "antiberty", fingerprint: model.fingerprint };
-  const engine = await openEmbedder({ ...opening, parameters: canonicalJson(parameters) });
-  const all = readSequences("antiberty/ids.tsv");
-  // One in eight, sequence 3 among them: lengths from 100 to 230 in some seconds.
-  const chosen = all
-    .map((items, index) => ({ items, index }))
-    .filter(({ index }) => index % 8 === 3);
-  const items = chosen.map((each) => each.items);
-  const rows = rowsOf(await engine.run(items), items, { parameters, dim: 512 });
-  await engine.close();
-  const means = readArray("antiberty/mean_f32.npy");
-  for (const [i, { index }] of chosen.entries()) {
-    const truth = means.subarray(index * 512, (index + 1) * 512);
-    assert.ok(maxDifference(rows[i]!.pooled[0]!, truth) < 1e-5, `mean of ${index}`);
-  }
-  assert.ok(maxDifference(rows[0]!.perResidue!, readArray("antiberty/residue3_f32.npy")) < 5e-5);
 });
 
 test("a row's bytes depend neither on its batch-mates nor on threads", async () => {
