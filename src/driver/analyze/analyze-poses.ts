@@ -96,8 +96,8 @@ class Poses implements Subject {
     const startedAt = performance.now();
     const { inputs, isRecursive } = this.#from;
     const paths = await listInputs(inputs, { ...LISTINGS.poses, recursive: isRecursive });
-    const isWhole = paths.length <= FILES_READ_MAX || paths.includes("-");
-    const taken = isWhole ? paths : drawn(paths, FILES_SAMPLED, new Random(SEED));
+    const isWhole = paths.length <= FILES_READ_MAX || inputs.includes("-");
+    const taken = isWhole ? [...paths] : drawn(paths, FILES_SAMPLED, new Random(SEED));
     const factor = isWhole ? 1 : (await bytesOf(paths)) / (await bytesOf(taken));
     const listedAt = performance.now();
     const detection = this.#detection(context);

@@ -6,22 +6,24 @@
 import PQueue from "p-queue";
 import type { Random } from "../../base/random.ts";
 import { DISK } from "../../formats/text/file-source.ts";
+import type { PathList } from "../../formats/text/path-list.ts";
 
 /** As many looks as a slow file system answers at once (pose-files.ts). */
 const LOOKS_AT_ONCE = 16;
 
 /** So many of the paths, in their order, each as likely. */
-export function drawn(paths: readonly string[], count: number, random: Random): string[] {
-  let left = count;
-  return paths.filter((_, i) => {
-    const isDrawn = random.next() * (paths.length - i) < left;
-    if (isDrawn) left--;
-    return isDrawn;
-  });
+export function drawn(paths: PathList, count: number, random: Random): string[] {
+  const found: string[] = [];
+  let left = paths.length;
+  for (const path of paths) {
+    if (random.next() * left < count - found.length) found.push(path);
+    left--;
+  }
+  return found;
 }
 
 /** Of all of them together. */
-export async function bytesOf(paths: readonly string[]): Promise<number> {
+export async function bytesOf(paths: Iterable<string>): Promise<number> {
   const queue = new PQueue({ concurrency: LOOKS_AT_ONCE });
   let bytes = 0;
   for (const path of paths) {

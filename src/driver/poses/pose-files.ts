@@ -24,7 +24,7 @@ export interface PoseFile {
 }
 
 export interface PoseFilesOptions {
-  readonly paths: readonly string[];
+  readonly paths: Iterable<string>;
   readonly files: FileSource;
   /** Absent: every file is parsed. */
   readonly book: PoseBook | undefined;
@@ -82,23 +82,30 @@ async function* fetches(options: PoseFilesOptions): AsyncGenerator<Fetch<PoseFil
 
 /** Every path, with what is known of it; the next group is looked up while one is handed out. */
 async function* lookedUp(options: PoseFilesOptions): AsyncGenerator<LookedUp> {
-  const { paths } = options;
+  const paths = options.paths[Symbol.iterator]();
   let size = GROUP_MIN;
-  let at = 0;
   const start = () => {
-    const group = lookUp(paths.slice(at, at + size), options);
-    at += size;
+    const group = lookUp(taken(paths, size), options);
     size = Math.min(GROUP_MAX, 2 * size);
     group.catch(() => {});
     return group;
   };
   for (let next = start(); ; ) {
     const group = await next;
-    const isLast = at >= paths.length;
-    if (!isLast) next = start();
+    if (group.length === 0) return;
+    next = start();
     yield* group;
-    if (isLast) return;
   }
+}
+
+function taken<T>(from: Iterator<T>, count: number): T[] {
+  const values: T[] = [];
+  while (values.length < count) {
+    const { value, done } = from.next();
+    if (done === true) break;
+    values.push(value);
+  }
+  return values;
 }
 
 async function lookUp(

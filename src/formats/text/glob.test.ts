@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { expandGlob } from "./glob.ts";
+import { PathList } from "./path-list.ts";
 
 let root: string;
 before(() => {
@@ -25,15 +26,16 @@ before(() => {
 });
 after(() => rmSync(root, { recursive: true }));
 
-const found = async (pattern: string) =>
-  (await expandGlob(`${root}/${pattern}`)).map(({ path, isFolder }) => {
-    return path.slice(root.length + 1) + (isFolder ? "/" : "");
-  });
+const found = async (pattern: string) => {
+  const list = new PathList();
+  (await expandGlob(`${root}/${pattern}`)).addTo(list);
+  return Array.from(list, (path) => path.slice(root.length + 1));
+};
 
 test("stars, question marks, classes, alternatives", async () => {
   assert.deepEqual(await found("*.pdb"), ["[g.pdb", "a.pdb", "b1.pdb"]);
   assert.deepEqual(await found("b?.{pdb,pdb.gz}"), ["b1.pdb", "b2.pdb.gz"]);
-  assert.deepEqual(await found("[!ab]*"), ["[g.pdb", "x/", "x.d/"]);
+  assert.deepEqual(await found("[!ab]*"), ["[g.pdb"]);
   assert.deepEqual(await found("[a-b]*.pdb"), ["a.pdb", "b1.pdb"]);
   assert.deepEqual(await found(".*.pdb"), [".c.pdb"]);
   assert.deepEqual(await found("*.p"), []);

@@ -6,68 +6,67 @@
  * the order is that of the code units of the paths, and no path comes twice.
  */
 import type { Dirent } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { opendir, stat } from "node:fs/promises";
+import { PathTree } from "./path-list.ts";
+
+/** Entries that the system is asked for at once: a folder may hold a million. */
+export const ENTRIES_AT_ONCE = 1024;
 
 const MAGIC = /[*?[{]/;
 const ANY_DEPTH = "**";
-
-export interface GlobMatch {
-  readonly path: string;
-  readonly isFolder: boolean;
-}
 
 export function isGlob(path: string): boolean {
   return MAGIC.test(path);
 }
 
-/** What matches. Folders that cannot be read have no matches; a pattern may match nothing. */
-export async function expandGlob(pattern: string): Promise<GlobMatch[]> {
-  const found = new Map<string, GlobMatch>();
+/** Files that match. Folders that cannot be read have none; a pattern may match nothing. */
+export async function expandGlob(pattern: string): Promise<PathTree> {
+  const found = new PathTree();
   const segments = pattern.split("/").filter((segment) => segment !== "" && segment !== ".");
-  for await (const match of walk(pattern.startsWith("/") ? "/" : ".", segments)) {
-    found.set(match.path, match);
-  }
-  return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  await walk(pattern.startsWith("/") ? "/" : "", segments, found);
+  return found;
 }
 
-async function* walk(folder: string, segments: readonly string[]): AsyncGenerator<GlobMatch> {
+/** `folder` is empty (here) or ends in a slash. */
+async function walk(folder: string, segments: readonly string[], found: PathTree): Promise<void> {
   const [segment, ...rest] = segments;
   if (segment === undefined) return;
   if (segment === ANY_DEPTH) {
-    yield* walk(folder, rest);
-    for (const entry of await entriesOf(folder)) {
+    await walk(folder, rest, found);
+    for await (const entry of entriesOf(folder)) {
       // Links to folders are not followed below double stars: they may lead in a circle.
       if (!entry.name.startsWith(".") && entry.isDirectory()) {
-        yield* walk(join(folder, entry.name), segments);
+        await walk(`${folder}${entry.name}/`, segments, found);
       }
     }
-    return;
-  }
-  if (!MAGIC.test(segment)) {
-    const path = join(folder, segment);
-    if (rest.length > 0) yield* walk(path, rest);
-    else yield* matchOf(path);
-    return;
-  }
-  const isMatch = compile(segment);
-  for (const entry of await entriesOf(folder)) {
-    if (!isMatch(entry.name)) continue;
-    const path = join(folder, entry.name);
-    if (rest.length > 0) {
-      if (!entry.isFile()) yield* walk(path, rest);
-    } else if (entry.isFile()) yield { path, isFolder: false };
-    else yield* matchOf(path);
+  } else if (!MAGIC.test(segment)) {
+    if (rest.length > 0) await walk(`${folder}${segment}/`, rest, found);
+    else if (await isFile(folder + segment)) found.add(folder, segment);
+  } else {
+    const isMatch = compile(segment);
+    for await (const entry of entriesOf(folder)) {
+      const { name } = entry;
+      if (!isMatch(name)) continue;
+      if (rest.length > 0) {
+        if (!entry.isFile()) await walk(`${folder}${name}/`, rest, found);
+      } else if (entry.isFile() || (!entry.isDirectory() && (await isFile(folder + name)))) {
+        found.add(folder, name);
+      }
+    }
   }
 }
 
-async function* matchOf(path: string): AsyncGenerator<GlobMatch> {
+async function isFile(path: string): Promise<boolean> {
   const found = await stat(path).catch(() => undefined);
-  if (found !== undefined) yield { path, isFolder: found.isDirectory() };
+  return found !== undefined && !found.isDirectory();
 }
 
-function entriesOf(folder: string): Promise<Dirent[]> {
-  return readdir(folder, { withFileTypes: true }).catch(() => []);
+async function* entriesOf(folder: string): AsyncGenerator<Dirent> {
+  try {
+    yield* await opendir(folder || ".", { bufferSize: ENTRIES_AT_ONCE });
+  } catch {
+    // A folder that cannot be read, or none, has no matches.
+  }
 }
 
 function compile(segment: string): (name: string) => boolean {

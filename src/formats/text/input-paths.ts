@@ -3,14 +3,15 @@
  *
  * Owns: finding them, and what is said where there are none. Invariant: every path is looked at
  * before the first is handed out, so that a misspelt one is known at once; folders and patterns give
- * their files in the order of code units, the same on every machine. Memory is the paths: a hundred
- * bytes a file. It knows no format: extensions are the caller's.
+ * their files in the order of code units, the same on every machine. Memory is the paths
+ * (path-list.ts). It knows no format: extensions are the caller's.
  */
-import type { Dirent, Stats } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { opendir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fromSystemError, RaysidueError } from "../../base/errors.ts";
-import { expandGlob, isGlob } from "./glob.ts";
+import { ENTRIES_AT_ONCE, expandGlob, isGlob } from "./glob.ts";
+import { PathList, PathTree } from "./path-list.ts";
 
 export interface ListOptions {
   /** Search sub-folders of folders too. Links are followed; a folder is visited once. */
@@ -28,17 +29,16 @@ export interface ListOptions {
 export async function listInputs(
   paths: readonly string[],
   options: ListOptions,
-): Promise<string[]> {
+): Promise<PathList> {
   if (paths.length === 0)
     throw new RaysidueError("usage", "no input given; name a file, a folder, or - for stdin");
   if (paths.filter((path) => path === "-").length > 1) {
     throw new RaysidueError("usage", "- (standard input) can be given only once");
   }
-  const found: string[] = [];
+  const found = new PathList();
   for (const path of paths) {
-    if (path === "-") found.push(path);
-    // A folder may hold more files than a call can have arguments.
-    else for (const file of await expand(path, options)) found.push(file);
+    if (path === "-") found.add("", path);
+    else await expand(path, options, found);
   }
   return found;
 }
@@ -68,17 +68,20 @@ export function cannotRead(thrown: unknown, path: string): RaysidueError {
   return fromSystemError(thrown, `cannot read ${path}`);
 }
 
-async function expand(path: string, options: ListOptions): Promise<readonly string[]> {
+async function expand(path: string, options: ListOptions, found: PathList): Promise<void> {
+  const before = found.length;
   if (isGlob(path) && (await stat(path).catch(() => undefined)) === undefined) {
-    const files = (await expandGlob(path)).filter((match) => !match.isFolder);
-    if (files.length > 0) return files.map((match) => match.path);
+    (await expandGlob(path)).addTo(found);
+    if (found.length > before) return;
     throw new RaysidueError("bad-input", `${path}: no file matches the pattern`);
   }
   const stats = await statOf(path);
-  if (!stats.isDirectory()) return [path];
-  const files: string[] = [];
-  await search(path, stats, options, new Set(), files);
-  if (files.length === 0) {
+  if (!stats.isDirectory()) return found.add("", path);
+  const tree = new PathTree();
+  const folder = join(path, "/");
+  await search(folder === "./" ? "" : folder, stats, { ...options, visited: new Set(), tree });
+  tree.addTo(found);
+  if (found.length === before) {
     const deeper = options.recursive ? "" : " (sub-folders are searched with --recursive)";
     throw new RaysidueError(
       "bad-input",
@@ -86,48 +89,42 @@ async function expand(path: string, options: ListOptions): Promise<readonly stri
         `looked for ${options.extensions.join(", ")}, each also with .gz${deeper}`,
     );
   }
-  // By code unit, not by locale: the same order on every machine.
-  return files.sort((a, b) => (a < b ? -1 : 1));
 }
 
-async function search(
-  folder: string,
-  stats: Stats,
-  options: ListOptions,
-  visited: Set<string>,
-  files: string[],
-): Promise<void> {
+interface Search extends ListOptions {
+  readonly visited: Set<string>;
+  readonly tree: PathTree;
+}
+
+/** Adds the files of `folder`, which is empty (here) or ends in a slash, and of those below it. */
+async function search(folder: string, stats: Stats, options: Search): Promise<void> {
+  const { extensions, recursive, visited, tree } = options;
   const identity = `${stats.dev}:${stats.ino}`;
   if (visited.has(identity)) return;
   visited.add(identity);
-  let entries: Dirent[];
+  const others: string[] = [];
   try {
-    entries = await readdir(folder, { withFileTypes: true });
+    const entries = await opendir(folder || ".", { bufferSize: ENTRIES_AT_ONCE });
+    for await (const entry of entries) {
+      const { name } = entry;
+      // Hidden files are other programs' business: temporary files, `._name` of archives.
+      if (name.startsWith(".")) continue;
+      // The folder's own word spares a look at each of a million files.
+      if (!entry.isFile()) others.push(name);
+      else if (hasExtension(name, extensions)) tree.add(folder, name);
+    }
   } catch (thrown) {
-    throw cannotRead(thrown, folder);
+    throw cannotRead(thrown, folder || ".");
   }
   // Sorted, so that of two ways to one folder it is always the same that is taken.
-  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    const { name } = entry;
-    // Hidden files are other programs' business: temporary files, `._name` of archives.
-    if (name.startsWith(".")) continue;
-    const path = join(folder, name);
-    if (hasExtension(name, options.extensions)) {
-      // The folder's own word spares a look at each of a million files.
-      if (entry.isFile()) {
-        files.push(path);
-        continue;
-      }
-      const child = await statOf(path);
-      if (child.isFile()) files.push(path);
-      else if (child.isDirectory() && options.recursive) {
-        await search(path, child, options, visited, files);
-      }
-    } else if (options.recursive && !entry.isFile()) {
-      // A dangling link that is no candidate is none of our business.
-      const child = await stat(path).catch(() => undefined);
-      if (child?.isDirectory()) await search(path, child, options, visited, files);
-    }
+  for (const name of others.sort()) {
+    const isCandidate = hasExtension(name, extensions);
+    if (!isCandidate && !recursive) continue;
+    const path = folder + name;
+    // A dangling link that is no candidate is none of our business.
+    const child = isCandidate ? await statOf(path) : await stat(path).catch(() => undefined);
+    if (isCandidate && child?.isFile()) tree.add(folder, name);
+    else if (recursive && child?.isDirectory()) await search(`${path}/`, child, options);
   }
 }
 
