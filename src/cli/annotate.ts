@@ -9,7 +9,9 @@ import { parseFraction, parseList } from "./option-values.ts";
 
 type AnnotateFlags = JobFlags &
   DetachFlags &
-  Required<Pick<AnnotateInput, "chains" | "minConfidence">>;
+  Required<Pick<AnnotateInput, "chains" | "minConfidence">> & {
+    readonly species?: true | undefined;
+  };
 
 export function addAnnotateCommand(program: Command): void {
   const command = program
@@ -20,22 +22,39 @@ export function addAnnotateCommand(program: Command): void {
         .argParser(parseList(["H", "K", "L", "A", "B", "G", "D"]))
         .default(["H", "K", "L"]),
     )
+    .option("--species", "tell species, V and J genes by the nearest germlines (fetched once)")
     .option("--min-confidence <share>", "of a domain's alignment, 0 to 1", parseFraction, 0.5);
   addJobOptions(command);
   addDetachOption(command);
   command.action(async (inputs: string[], flags: AnnotateFlags) => {
     if (flags.detach === true) {
-      return detachJob(command, inputs, flags, { items: "sequences", models: async () => [] });
+      return detachJob(command, inputs, flags, {
+        items: "sequences",
+        models: () => modelsOf(flags),
+      });
     }
     await runJob(inputs, flags, {
       run: async (session, options) => {
         const { annotate, formatDomains } = await import("../driver/sequences/annotate.ts");
         const { chains, minConfidence } = flags;
         const parameters = { chains, minConfidence };
-        const summary = await annotate(session, { ...options, parameters });
+        const species = flags.species === true;
+        const summary = await annotate(session, { ...options, parameters, species });
         options.observer?.onNotice?.(formatDomains(summary));
         return summary;
       },
     });
   });
+}
+
+/** What a run of these flags needs, brought here. */
+async function modelsOf({ species }: AnnotateFlags) {
+  if (!species) return [];
+  const [{ ensureGermlines }, { showPull }] = await Promise.all([
+    import("../model/pull.ts"),
+    import("./pull-progress.ts"),
+  ]);
+  return [
+    { flag: "--species", model: await ensureGermlines({ onProgress: showPull("germlines") }) },
+  ];
 }

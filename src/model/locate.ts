@@ -112,6 +112,10 @@ export async function locateModel(
   options: LocateOptions = {},
 ): Promise<LocatedModel> {
   const source = resolveModelName(name);
+  if (isGermlines(source)) {
+    const text = `${source.name} is a table for \`raysidue annotate --species\`; it is no model`;
+    throw new RaysidueError("usage", text);
+  }
   if (isScorer(source)) {
     const text = `${source.name} scores docking poses (\`raysidue score\`); it reads no sequences`;
     throw new RaysidueError("usage", text);
@@ -132,6 +136,10 @@ export function notPulled(name: string, repo: CachedRepo): RaysidueError {
 }
 
 /** Whether a source is a network that scores poses (scorer.ts), and no model of sequences. */
+export function isGermlines(source: ModelSource): boolean {
+  return source.type === "wheel" && source.purpose === "germlines";
+}
+
 export function isScorer(source: ModelSource): source is WheelSource & { purpose: "score" } {
   return source.type === "wheel" && source.purpose === "score";
 }

@@ -7,11 +7,13 @@
  * that counts, and the next goes on with what it left. Deliberately not here: the two ways of pulling (hub-pull.ts, wheel-pull.ts).
  */
 import { RaysidueError } from "../base/errors.ts";
-import { resolveModelName } from "./catalog.ts";
+import { GERMLINES, resolveModelName } from "./catalog.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { isOffline } from "./environment.ts";
+import { type LocatedGermlines, locateGermlines, openGermlines } from "./germlines.ts";
 import {
   cacheRootOf,
+  isGermlines,
   isScorer,
   type LocatedModel,
   type LocateOptions,
@@ -46,12 +48,23 @@ export async function pullScorer(name: string, options: PullOptions = {}): Promi
   });
 }
 
+/** As pullModel, for the table of germlines. */
+function pullGermlines(options: PullOptions = {}): Promise<LocatedGermlines> {
+  return pullAs(GERMLINES.name, options, async (locating) => {
+    const located = await locateGermlines(locating);
+    await openGermlines(located);
+    return located;
+  });
+}
+
 /** As pullModel, whatever the model is for. */
 export function pullAny(
   name: string,
   options: PullOptions = {},
-): Promise<LocatedModel | LocatedScorer> {
-  return isScorer(resolveModelName(name)) ? pullScorer(name, options) : pullModel(name, options);
+): Promise<LocatedModel | LocatedScorer | LocatedGermlines> {
+  const source = resolveModelName(name);
+  if (isGermlines(source)) return pullGermlines(options);
+  return isScorer(source) ? pullScorer(name, options) : pullModel(name, options);
 }
 
 async function pullAs<T>(
@@ -94,6 +107,11 @@ export function ensureModel(name: string, options: PullOptions = {}): Promise<Lo
 /** As ensureModel, for a network that scores poses. */
 export function ensureScorer(name: string, options: PullOptions = {}): Promise<LocatedScorer> {
   return ensure((more) => pullScorer(name, { ...options, ...more }));
+}
+
+/** As ensureModel, for the table of germlines. */
+export function ensureGermlines(options: PullOptions = {}): Promise<LocatedGermlines> {
+  return ensure((more) => pullGermlines({ ...options, ...more }));
 }
 
 async function ensure<T>(pull: (more: PullOptions) => Promise<T>): Promise<T> {

@@ -13,15 +13,23 @@ import {
   ANNOTATION_COLUMNS,
   SUMMARY_COLUMNS,
 } from "../../src/driver/sequences/annotation-tables.ts";
+import { GERMLINE_COLUMNS } from "../../src/driver/sequences/germline-fields.ts";
 import { fastaOf } from "../support/fasta-text.ts";
 import { readFailed, readIndex, readReport, readTable } from "../support/outputs.ts";
 import { ENGINE_ENVIRONMENT, prepareEngine } from "../support/python-engines.ts";
 import { REPOSITORY, Sandbox } from "../support/sandbox.ts";
+import { germlinesProblem, SCORER_ENVIRONMENT } from "../support/scorer.ts";
 
 const HEAVY =
   "QVQLVQSGAEVKRPGSSVTVSCKASGGSFSTYALSWVRQAPGRGLEWMGGVIPLLTITNYAPRFQGRITITADRSTSTAYLELNSLRPEDTAVYYCAREGTTGKPIGAFAHWGQGTLVTVSS";
 const KAPPA =
   "DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPPTFGQGTKVEIK";
+/** A camel's, against lysozyme (PDB 1MEL, chain A, variable domain). */
+const NANOBODY =
+  "DVQLQASGGGSVQAGGSLRLSCAASGYTIGPYCMGWFRQAPGKEREGVAAINMGGGITYYADSVKGRFTISQDNAKNTVYLLMNSLEPEDTAIYYCAADSTIYASYYECGHGLSTGGYGYDSWGQGTQVTVSS";
+/** A mouse's light chain (PDB 12E8, chain L, variable domain). */
+const MOUSE =
+  "DIVMTQSQKFMSTSVGDRVSITCKASQNVGTAVAWYQQKPGQSPKLMIYSASNRYTGVPDRFTGSGSGTDFTLTISNMQSEDLADYFCQQYSSYPLTFGAGTKLELK";
 const LYSOZYME =
   "KVFGRCELAAAMKRHGLDNYRGYSLGNWVCAAKFESNFNTQATNRNTDGSTDYGILQINSRWWCNDGRTPGSRNLCNIPCSALLSSDITASVNCAKKIVSDGNGMNAWVAWRNRCKGTDVQAWIRGCRL";
 /** The A6 T-cell receptor's alpha chain, variable domain (PDB 1QRN). */
@@ -100,6 +108,35 @@ describe("annotate", () => {
     // A residue is missing at 92 or at 93; germlines say 92, the alignment 93.
     assert.deepEqual(wrongChains, ["5eoc_M|Light|M"]);
     assert.equal(wrongCount, 1);
+  });
+
+  test("--species: the nearest germlines, of the same folder without computing", async (context) => {
+    if (isMissing(context)) return;
+    const problem = await germlinesProblem();
+    if (problem) return context.skip(problem);
+    const linked = `${HEAVY}GGGGSGGGGSGGGGS${KAPPA}`;
+    const records = { fv: linked, nanobody: NANOBODY, mouse: MOUSE, lysozyme: LYSOZYME };
+    sandbox.write(
+      "species.fasta",
+      fastaOf(Object.entries(records).map(([id, sequence]) => ({ id, sequence }))),
+    );
+    const environment = { ...ENGINE_ENVIRONMENT, ...SCORER_ENVIRONMENT };
+    const args = ["annotate", "species.fasta", "-o", "species", "--engines", "1"];
+    await sandbox.expect(0, args, { environment });
+    const { stderr } = await sandbox.expect(0, [...args, "--species"], { environment });
+    assert.match(stderr, /nearest germlines: 2 Homo sapiens, 1 Vicugna pacos, 1 Mus musculus/);
+    const columns = [...SUMMARY_COLUMNS.slice(0, -1), ...GERMLINE_COLUMNS, "note"];
+    const rows = await readTable(sandbox.path("species", "summary.tsv"), columns);
+    assert.deepEqual(
+      rows.map((row) => row.locus_species),
+      ["Homo sapiens,Homo sapiens", "Vicugna pacos", "Mus musculus", ""],
+    );
+    assert.match(rows[0]!.v_call!, /^IGHV1-69[^,]*,IGKV1D?-39[^,]*$/);
+    assert.match(rows[0]!.j_call!, /^IGHJ[^,]*,IGKJ[^,]*$/);
+    assert.match(rows[0]!.v_identity!, /^0\.8\d\d,0\.8\d\d$/);
+    const report = readReport(sandbox.path("species"));
+    assert.equal(report.counts.computed, 0);
+    assert.equal(report.germlines?.name, "anarci-germlines");
   });
 
   test("antibodies, what is none, and several domains, in the order of the input", async (context) => {

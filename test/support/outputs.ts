@@ -36,6 +36,7 @@ export const readScores = (folder: string) => readTable(join(folder, "scores.tsv
 export const readTrace = (folder: string) => readTable(join(folder, "trace.tsv"), TRACE_COLUMNS);
 
 export interface Report {
+  readonly germlines?: { readonly name: string };
   readonly schema_version: number;
   readonly command: readonly string[];
   readonly model: { readonly name: string; readonly fingerprint: string; readonly dim: number };

@@ -10,6 +10,7 @@ import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { hubCacheRoot } from "../../model/environment.ts";
+import type { LocatedGermlines } from "../../model/germlines.ts";
 import { shippedFolderName } from "../../model/hub-cache.ts";
 import type { LocatedEmulation, LocatedModel, ModelFile } from "../../model/locate.ts";
 import type { LocatedScorer } from "../../model/scorer.ts";
@@ -17,7 +18,7 @@ import { Archive } from "../../ray/archive.ts";
 import type { TarEntry } from "../../ray/tar.ts";
 
 /** What nodes can be given. */
-export type ProvidedModel = LocatedModel | LocatedScorer;
+export type ProvidedModel = LocatedModel | LocatedScorer | LocatedGermlines;
 
 /** Where a folder of the user's lies in the hub's cache of a node that was given it. */
 export function folderInHub({ fingerprint }: ProvidedModel): string {

@@ -12,14 +12,19 @@ import {
   canonicalAnnotate,
   resolveAnnotate,
 } from "../../kind/annotate.ts";
+import { type LocatedGermlines, openGermlines } from "../../model/germlines.ts";
+import { ensureGermlines } from "../../model/pull.ts";
 import type { Session } from "../fleet/session.ts";
 import type { JobSummary } from "../output/job-report.ts";
 import { OutputFolder } from "../output/output-folder.ts";
+import { checkInputs } from "../plan/listings.ts";
 import { AnnotationTables } from "./annotation-tables.ts";
 import { type JobOptions, runSequenceJob } from "./sequence-job.ts";
 
 export interface AnnotateOptions extends JobOptions {
   readonly parameters?: AnnotateInput;
+  /** Tells species, V and J genes of the nearest germlines; their table is fetched once. */
+  readonly species?: boolean;
 }
 
 export interface AnnotateSummary extends JobSummary {
@@ -29,22 +34,44 @@ export interface AnnotateSummary extends JobSummary {
   readonly withoutDomain: number;
   /** Domains by locus: IGH, IGK, IGL; TRA, TRB, TRG, TRD. */
   readonly domains: Readonly<Record<string, number>>;
+  /** Domains by the species of the nearest V germline; empty where species are not told. */
+  readonly species: Readonly<Record<string, number>>;
 }
 
 /** In one line, T-cell receptors apart from antibodies. */
-export function formatDomains({ domains, withoutDomain }: AnnotateSummary): string {
+export function formatDomains({ domains, species, withoutDomain }: AnnotateSummary): string {
   const listed = (prefix: string) =>
     Object.entries(domains)
       .filter(([locus]) => locus.startsWith(prefix))
       .map(([locus, count]) => `${count} ${locus}`)
       .join(", ");
   const [antibodies, receptors] = [listed("IG"), listed("TR")];
+  const told = Object.entries(species).map(([name, count]) => `${count} ${name}`);
   const parts = [
     `antibody domains: ${antibodies || "none"}`,
     ...(receptors === "" ? [] : [`T-cell receptor domains: ${receptors}`]),
+    ...(told.length === 0 ? [] : [`nearest germlines: ${told.join(", ")}`]),
     ...(withoutDomain > 0 ? [`records without a domain: ${withoutDomain}`] : []),
   ];
   return parts.join("; ");
+}
+
+/** What a person should know before germlines are here. */
+const FETCHING =
+  "fetching ANARCI's table of germlines from PyPI (BSD-3-Clause; the sequences are IMGT's, whose " +
+  "own terms may bind commercial use)";
+
+async function fetchGermlines(options: AnnotateOptions): Promise<LocatedGermlines> {
+  const { inputs, isRecursive, observer, signal } = options;
+  await checkInputs("sequences", inputs, isRecursive === true);
+  let isTold = false;
+  return ensureGermlines({
+    ...(signal && { signal }),
+    onProgress: ({ phase }) => {
+      if (phase === "fetch" && !isTold) observer?.onNotice?.(FETCHING);
+      isTold ||= phase === "fetch";
+    },
+  });
 }
 
 /** Annotates every sequence of the inputs. Throws RaysidueError; the same call again resumes. */
@@ -54,6 +81,8 @@ export async function annotate(
 ): Promise<AnnotateSummary> {
   const startedAt = performance.now();
   const parameters = resolveAnnotate(options.parameters ?? {});
+  const located = options.species ? await fetchGermlines(options) : undefined;
+  const germlines = located && (await openGermlines(located));
   const identity = {
     kind: "annotate",
     fingerprint: ANNOTATE_FINGERPRINT,
@@ -80,6 +109,14 @@ export async function annotate(
       kind: "annotate",
       engine: { name: ANNOTATE_ENGINE, fingerprint: ANNOTATE_FINGERPRINT },
       parameters,
+      ...(located && {
+        germlines: {
+          ...{ name: located.name, fingerprint: located.fingerprint },
+          get species() {
+            return tables?.species ?? {};
+          },
+        },
+      }),
       // Read when run.json is written: the tables are then complete.
       get domains() {
         return tables?.domains ?? {};
@@ -87,11 +124,14 @@ export async function annotate(
     },
     prepare: (onNotice) => session.prepareEngine(ANNOTATE_ENGINE, onNotice),
     openTables: async (plan) => {
-      tables = await AnnotationTables.create(folder, plan, parameters);
+      tables = await AnnotationTables.create(folder, plan, { parameters, germlines });
       return tables;
     },
   });
   const withoutDomain = tables?.withoutDomain ?? 0;
-  const domains = tables?.domains ?? {};
-  return { outputFolder, fingerprint: ANNOTATE_FINGERPRINT, withoutDomain, domains, ...rest };
+  const { domains = {}, species = {} } = tables ?? {};
+  return {
+    ...{ outputFolder, fingerprint: ANNOTATE_FINGERPRINT, withoutDomain, domains, species },
+    ...rest,
+  };
 }

@@ -10,7 +10,6 @@ import { join } from "node:path";
 import { escapeField, TsvWriter } from "../../formats/table/tsv.ts";
 import {
   type AnnotateParameters,
-  type Annotation,
   type Domain,
   decodeAnnotation,
   insertionCode,
@@ -20,9 +19,11 @@ import {
   regionOf,
   regionSequences,
 } from "../../kind/annotate.ts";
+import type { GermlineTable } from "../../science/germlines.ts";
 import type { OutputFolder } from "../output/output-folder.ts";
 import type { ResultRow, ResultTables, RowStatus } from "../output/result-output.ts";
 import type { Plan } from "../plan/plan.ts";
+import { GERMLINE_COLUMNS, germlineFields, nearestOf, speciesOf } from "./germline-fields.ts";
 
 /** One row a numbered residue. */
 export const ANNOTATION_COLUMNS = [
@@ -57,7 +58,24 @@ interface Described {
   /** Of summary.tsv, from `length` on. */
   readonly fields: string;
   /** `tails`: of annotations.tsv, a line a residue from `domain` on. */
-  readonly domains: readonly { readonly locus: string; readonly tails: readonly string[] }[];
+  readonly domains: readonly {
+    readonly locus: string;
+    /** Undefined where it is not told. */
+    readonly species: string | undefined;
+    readonly tails: readonly string[];
+  }[];
+}
+
+export interface TableOptions {
+  readonly parameters: AnnotateParameters;
+  /** Absent: species are not told. */
+  readonly germlines: GermlineTable | undefined;
+}
+
+function summaryColumns(hasSpecies: boolean): readonly string[] {
+  return hasSpecies
+    ? [...SUMMARY_COLUMNS.slice(0, -1), ...GERMLINE_COLUMNS, ...SUMMARY_COLUMNS.slice(-1)]
+    : SUMMARY_COLUMNS;
 }
 
 /** Items that are described once for all their rows; some 10 KB each. */
@@ -74,6 +92,8 @@ export class AnnotationTables implements ResultTables {
   readonly #summary: TsvWriter;
   #withoutDomain = 0;
   readonly #loci = new Map<string, number>();
+  readonly #species = new Map<string, number>();
+  readonly #germlines: GermlineTable | undefined;
   readonly #known = new Map<number, Described>();
 
   private constructor(parts: {
@@ -81,24 +101,28 @@ export class AnnotationTables implements ResultTables {
     missing: string;
     residues: TsvWriter;
     summary: TsvWriter;
+    germlines: GermlineTable | undefined;
   }) {
     this.#plan = parts.plan;
+    this.#germlines = parts.germlines;
     this.#missing = parts.missing;
     this.#residues = parts.residues;
     this.#summary = parts.summary;
   }
 
+  /** `germlines`: species and genes are told by these. */
   static async create(
     folder: OutputFolder,
     plan: Plan,
-    parameters: AnnotateParameters,
+    { parameters, germlines }: TableOptions,
   ): Promise<AnnotationTables> {
     const at = (name: string) => join(folder.work, name);
     return new AnnotationTables({
       plan,
       missing: isAntibodyOnly(parameters) ? "no antibody" : "no domain",
       residues: await TsvWriter.create(at("annotations.tsv"), ANNOTATION_COLUMNS),
-      summary: await TsvWriter.create(at("summary.tsv"), SUMMARY_COLUMNS),
+      summary: await TsvWriter.create(at("summary.tsv"), summaryColumns(germlines !== undefined)),
+      germlines,
     });
   }
 
@@ -113,14 +137,20 @@ export class AnnotationTables implements ResultTables {
     return Object.fromEntries(known.map((locus) => [locus, this.#loci.get(locus)!]));
   }
 
+  /** Domains so far by species, most first; none where species are not told. */
+  get species(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.#species].sort((a, b) => b[1] - a[1]));
+  }
+
   async write(rows: readonly ResultRow[]): Promise<(RowStatus | undefined)[]> {
     const said: (RowStatus | undefined)[] = [];
     for (const row of rows) {
       const { domains, note, fields } = this.#described(row);
       const head = `${row.row}\t${escapeField(row.id)}\t`;
       await this.#summary.writeLines(`${head}${fields}\n`);
-      for (const { locus, tails } of domains) {
+      for (const { locus, species, tails } of domains) {
         this.#loci.set(locus, (this.#loci.get(locus) ?? 0) + 1);
+        if (species) this.#species.set(species, (this.#species.get(species) ?? 0) + 1);
         // One call of the engine's own for a domain: a file of chains has a million lines.
         await this.#residues.writeLines(`${head}${tails.join(`\n${head}`)}\n`);
       }
@@ -135,7 +165,8 @@ export class AnnotationTables implements ResultTables {
     let described = this.#known.get(row.item);
     if (described === undefined) {
       if (this.#known.size >= KNOWN_MAX) this.#known.clear();
-      described = describe(row, this.#plan.dataOf(row.item).toString("latin1"));
+      const sequence = this.#plan.dataOf(row.item).toString("latin1");
+      described = describe(row, sequence, this.#germlines);
       this.#known.set(row.item, described);
     }
     return described;
@@ -152,20 +183,31 @@ export class AnnotationTables implements ResultTables {
   }
 }
 
-function describe({ payload, length }: ResultRow, sequence: string): Described {
+function describe(
+  { payload, length }: ResultRow,
+  sequence: string,
+  germlines: GermlineTable | undefined,
+): Described {
   const { domains, note } = decodeAnnotation(payload, length);
+  const nearest = germlines && domains.map((domain) => nearestOf(domain, sequence, germlines));
+  const fields = [
+    ...summaryFields(domains, sequence),
+    ...(nearest === undefined ? [] : germlineFields(nearest)),
+    note,
+  ];
   return {
     note,
-    fields: summaryFields({ domains, note }, sequence).map(escapeField).join("\t"),
+    fields: fields.map(escapeField).join("\t"),
     domains: domains.map((domain, i) => ({
       locus: LOCUS[domain.chain],
+      species: nearest && speciesOf(nearest[i]),
       tails: residueTails(i + 1, domain, sequence),
     })),
   };
 }
 
-/** The fields of a row of summary.tsv from `length` on. */
-function summaryFields({ domains, note }: Annotation, sequence: string): string[] {
+/** The fields of a row of summary.tsv from `length` to the last region. */
+function summaryFields(domains: readonly Domain[], sequence: string): string[] {
   const joined = (take: (domain: Domain) => string | number) => domains.map(take).join(",");
   const regions = domains.map((domain) => regionSequences(domain, sequence));
   return [
@@ -176,7 +218,6 @@ function summaryFields({ domains, note }: Annotation, sequence: string): string[
     joined(({ start }) => start + 1),
     joined(({ start, positions }) => start + positions.length),
     ...REGIONS.map((region) => regions.map((each) => each[region]).join(",")),
-    note,
   ];
 }
 
