@@ -18,16 +18,28 @@ import {
 import { test } from "node:test";
 import { connect, openRegionTable, score } from "../../src/driver/api.ts";
 import { DISK, type FileSource } from "../../src/formats/text/file-source.ts";
-import { readFailed, readScores } from "../support/outputs.ts";
+import type { ChainChoice } from "../../src/science/chains.ts";
+import { readFailed, readIndex, readScores } from "../support/outputs.ts";
 import { atomLines, moved, regionTable } from "../support/poses.ts";
 import { until } from "../support/processes.ts";
+import { ENGINE_ENVIRONMENT, prepareEngine } from "../support/python-engines.ts";
 import { Sandbox } from "../support/sandbox.ts";
 import { SCORER_ENVIRONMENT, scorerProblem } from "../support/scorer.ts";
 
 const skip = await scorerProblem();
 
-test("known files are not opened, changed ones are", { skip }, async () => {
-  Object.assign(process.env, SCORER_ENVIRONMENT);
+test("known files are not opened, changed ones are", { skip }, () =>
+  scoreAgain({ heavy: "B", antigen: ["A"] }),
+);
+
+test("nor are they where chains are found", { skip }, async (context) => {
+  const { missing } = await prepareEngine("cluster", "engines", "annotate");
+  if (missing !== undefined) return context.skip(`no engine: ${missing}`);
+  await scoreAgain("auto");
+});
+
+async function scoreAgain(chains: ChainChoice | "auto"): Promise<void> {
+  Object.assign(process.env, SCORER_ENVIRONMENT, ENGINE_ENVIRONMENT);
   await using sandbox = new Sandbox();
   const regions = await openRegionTable(sandbox.write("regions.tsv", regionTable(["5E5M"])));
   const lines = atomLines("5E5M");
@@ -51,14 +63,14 @@ test("known files are not opened, changed ones are", { skip }, async () => {
     const { computed } = await score(session, {
       inputs: [sandbox.path("poses")],
       outputFolder,
-      chains: { heavy: "B", antigen: ["A"] },
+      chains,
       ...{ regions, files, embedding: "none", partialEveryMs: 0 },
       cacheFolder: sandbox.path("cache"),
       scratch: sandbox.path("scratch"),
     });
     assert.deepEqual(readdirSync(sandbox.path("scratch")), [], "scratch is cleaned");
     const [scores, failed] = [await readScores(outputFolder), await readFailed(outputFolder)];
-    return { computed, opened, scores, failed };
+    return { computed, opened, scores, failed, index: await readIndex(outputFolder) };
   };
   // What changed a moment ago is not remembered: a change within the same tick would not show.
   const young = await run("young");
@@ -68,6 +80,8 @@ test("known files are not opened, changed ones are", { skip }, async () => {
   const first = await run("out");
   assert.deepEqual(first.opened, ["a.pdb", "b.pdb", "c.pdb"]);
   assert.equal(first.failed.length, 1);
+  const found = first.index.map(({ note }) => note.includes('nanobody "B", antigen "A"'));
+  assert.deepEqual(found, chains === "auto" ? [true, true, false] : [false, false, false]);
   for (const output of ["out", "other"]) {
     const again = await run(output);
     assert.deepEqual(again, { ...first, computed: 0, opened: [] }, output);
@@ -86,4 +100,4 @@ test("known files are not opened, changed ones are", { skip }, async () => {
   const renamed = await run("out");
   assert.deepEqual(renamed.opened, ["b.pdb", "d.pdb"]);
   assert.deepEqual(renamed.scores.map(({ pose }) => pose).sort(), ["b", "d"]);
-});
+}

@@ -133,6 +133,7 @@ class Poses implements Subject {
     const job = { ...askingJob(session, work, signal), cacheFolder };
     const detection = {
       align: this.align,
+      name: annotatedRegions().name,
       seconds: 0,
       numbered: async (sequences: ReadonlySet<string>) => {
         const startedAt = performance.now();

@@ -2,8 +2,8 @@
  * Poses whose chains are found by annotation.
  *
  * Owns: setting poses aside until the sequences of all their chains are annotated, each distinct
- * one once. Invariant: rows are in the order of the input; memory grows with the distinct sequences,
- * poses wait on disk.
+ * one once; poses of which all is known wait among them. Invariant: rows are in the order of the
+ * input; memory grows with the distinct sequences, poses wait on disk.
  */
 import { RaysidueError } from "../../base/errors.ts";
 import type { Structure } from "../../formats/structure/structure.ts";
@@ -11,11 +11,15 @@ import { decodePose, encodePose } from "../../kind/pose-item.ts";
 import { type ChainRoles, findRoles, polymers } from "../../science/chain-roles.ts";
 import type { ChainChoice } from "../../science/chains.ts";
 import type { Alignment } from "../../science/prepare.ts";
+import type { ContentKey } from "../../store/content-key.ts";
 import { RowSpool } from "../output/row-spool.ts";
 import type { SequenceAnswers } from "../run/sequence-answers.ts";
+import { decodeEntries, ENTRIES_MAX, encodeEntries, type PoseEntry } from "./pose-book.ts";
 
 export interface Detection {
   readonly align: Alignment;
+  /** Who numbers, with its version. */
+  readonly name: string;
   /** Numberings (science/regions.ts) of distinct sequences. */
   numbered(sequences: ReadonlySet<string>): Promise<SequenceAnswers<string>>;
 }
@@ -29,15 +33,22 @@ export interface PosePlace {
 
 /** Who takes the poses in the end. */
 export interface PoseTaker {
-  /** `said`: which chains were found, in words. */
-  add(structure: Structure, choice: ChainChoice, said: string): Promise<void>;
-  refuse(place: PosePlace, error: RaysidueError): Promise<void>;
+  /** Each returns what is known now. `said`: which chains were found, in words. */
+  add(structure: Structure, choice: ChainChoice, said: string): Promise<PoseEntry>;
+  refuse(place: PosePlace, error: RaysidueError): Promise<PoseEntry>;
+  addKnown(file: string, entries: readonly PoseEntry[]): Promise<void>;
+  /** What was read of a file, where that is sure to be read again. */
+  note(key: ContentKey, entries: readonly PoseEntry[]): Promise<void>;
 }
+
+/** Of a file that has no key: it changed too recently, or everything is known of it. */
+const UNKNOWN_FILE = "-";
 
 export class DetectedPoses {
   readonly #detection: Detection;
   readonly #waiting: RowSpool;
   readonly #sequences = new Set<string>();
+  #mark = "";
   #count = 0;
 
   /** `scratchPath` must not exist. */
@@ -49,6 +60,11 @@ export class DetectedPoses {
   /** Poses that wait. */
   get count(): number {
     return this.#count;
+  }
+
+  /** What is added from here on is of another file, with its key in the book. */
+  beginFile(key: ContentKey | undefined): void {
+    this.#mark = key === undefined ? UNKNOWN_FILE : key.toString("hex");
   }
 
   add(structure: Structure): void {
@@ -64,11 +80,20 @@ export class DetectedPoses {
     // Roles that mean nothing yet: all chains are kept, in the order of the file.
     const data = encodePose(structure, { heavy: first, antigen: others });
     for (const { sequence } of chains) this.#sequences.add(sequence);
-    this.#append({ name, file, line }, "", Buffer.from(data).toString("base64"));
+    const waiting = { problem: "", known: "", data: Buffer.from(data).toString("base64") };
+    this.#append({ name, file, line }, waiting);
   }
 
   refuse(place: PosePlace, error: RaysidueError): void {
-    this.#append(place, error.message, "");
+    this.#append(place, { problem: error.message, known: "", data: "" });
+  }
+
+  addKnown(file: string, entries: readonly PoseEntry[]): void {
+    for (const entry of entries) {
+      const { name, line } = entry;
+      const known = Buffer.from(encodeEntries([entry])).toString("base64");
+      this.#append({ name, file, line }, { problem: "", known, data: "" });
+    }
   }
 
   /** Annotates, and hands everything on in order. */
@@ -77,19 +102,29 @@ export class DetectedPoses {
       const none = { known: new Map<string, string>(), failed: new Map<string, string>() };
       const answers =
         this.#sequences.size === 0 ? none : await this.#detection.numbered(this.#sequences);
+      const files = new NotedFiles(taker);
       for (let row = 0; row < this.#count; row++) {
-        const [name = "", file = "", line = "", problem = "", data = ""] = this.#waiting.read(row);
+        const [mark = "", name = "", file = "", line = "", problem = "", known = "", data = ""] =
+          this.#waiting.read(row);
+        if (mark !== "") await files.begin(mark);
         const place = { name, file, line: Number(line) };
-        if (problem !== "") {
-          await taker.refuse(place, new RaysidueError("bad-input", problem));
-          continue;
+        if (known !== "") {
+          await taker.addKnown(file, decodeEntries(Buffer.from(known, "base64")) ?? []);
+        } else if (problem !== "") {
+          files.add(await taker.refuse(place, new RaysidueError("bad-input", problem)));
+        } else {
+          const pose = decodePose(Buffer.from(data, "base64")).structure;
+          const structure = { ...pose, name, source: file, line: place.line };
+          const found = this.#rolesOf(structure, answers, () => files.forget());
+          const isRefused = found instanceof RaysidueError;
+          files.add(
+            isRefused
+              ? await taker.refuse(place, found)
+              : await taker.add(structure, found.choice, found.said),
+          );
         }
-        const pose = decodePose(Buffer.from(data, "base64")).structure;
-        const structure = { ...pose, name, source: file, line: place.line };
-        const found = this.#rolesOf(structure, answers);
-        if (found instanceof RaysidueError) await taker.refuse(place, found);
-        else await taker.add(structure, found.choice, found.said);
       }
+      await files.end();
     } finally {
       this.close();
     }
@@ -103,11 +138,13 @@ export class DetectedPoses {
   #rolesOf(
     structure: Structure,
     { known, failed }: SequenceAnswers<string>,
+    onFailed: () => void,
   ): ChainRoles | RaysidueError {
     try {
       return findRoles(structure, this.#detection.align, (sequence) => {
         const reason = failed.get(sequence);
         if (reason === undefined) return known.get(sequence) ?? "";
+        onFailed();
         const text = `${structure.source}:${structure.line}: a chain was not annotated: ${reason}`;
         throw new RaysidueError("bad-input", text);
       });
@@ -117,8 +154,44 @@ export class DetectedPoses {
     }
   }
 
-  #append({ name, file, line }: PosePlace, problem: string, data: string): void {
-    this.#waiting.append([name, file, String(line), problem, data]);
+  #append(
+    { name, file, line }: PosePlace,
+    { problem, known, data }: { problem: string; known: string; data: string },
+  ): void {
+    this.#waiting.append([this.#mark, name, file, String(line), problem, known, data]);
+    this.#mark = "";
     this.#count++;
+  }
+}
+
+/** What becomes known of the files whose poses are handed on, one after the other. */
+class NotedFiles {
+  readonly #taker: PoseTaker;
+  #key: ContentKey | undefined;
+  #entries: PoseEntry[] = [];
+
+  constructor(taker: PoseTaker) {
+    this.#taker = taker;
+  }
+
+  async begin(mark: string): Promise<void> {
+    await this.end();
+    this.#key = mark === UNKNOWN_FILE ? undefined : (Buffer.from(mark, "hex") as ContentKey);
+    this.#entries = [];
+  }
+
+  add(entry: PoseEntry): void {
+    if (this.#key !== undefined && this.#entries.push(entry) > ENTRIES_MAX) this.forget();
+  }
+
+  /** What is said of a pose of it may be said otherwise the next time. */
+  forget(): void {
+    this.#key = undefined;
+    this.#entries = [];
+  }
+
+  async end(): Promise<void> {
+    if (this.#key !== undefined) await this.#taker.note(this.#key, this.#entries);
+    this.#key = undefined;
   }
 }

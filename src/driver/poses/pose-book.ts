@@ -33,6 +33,8 @@ export interface ReadPose {
   /** Residues. */
   readonly length: number;
   readonly cost: number;
+  /** Which chains were found, in words, where they were. */
+  readonly said?: string;
 }
 
 export interface RefusedPose {
@@ -43,24 +45,39 @@ export interface RefusedPose {
 
 export type PoseEntry = ReadPose | RefusedPose;
 
-/** Changes when readers, what is refused, or the bytes of an item do. */
+/** Changes when readers, what is refused, how chains are found, or the bytes of an item do. */
 const READING = "2";
+/** Poses of a file that are remembered; an archive of more is parsed again. */
+export const ENTRIES_MAX = 1 << 17;
 const SETTLED_MS = 2000;
 /** Entries that are made durable together. */
 const BATCH_ENTRIES = 2048;
 
+const READ_POSE = [
+  z.string(),
+  z.number(),
+  z.string().length(2 * KEY_BYTES),
+  z.number(),
+  z.number(),
+] as const;
 const PAYLOAD = z.array(
   z.union([
-    z.tuple([z.string(), z.number(), z.string().length(2 * KEY_BYTES), z.number(), z.number()]),
+    z.tuple([...READ_POSE, z.string()]),
+    z.tuple(READ_POSE),
     z.tuple([z.string(), z.number(), z.string()]),
   ]),
 );
+
+/** Chains that are found: how. The same answer finds the same chains of the same structure. */
+export interface FoundChains {
+  readonly foundBy: string;
+}
 
 export interface PoseBookPlace {
   /** Of shards of the output folder. */
   readonly folder: string;
   readonly cacheRoot: string | null;
-  readonly choice: ChainChoice;
+  readonly choice: ChainChoice | FoundChains;
   /** Poses are read as science/health.ts cures them. */
   readonly cures: boolean;
 }
@@ -84,9 +101,8 @@ export class PoseBook {
   }
 
   static async open(place: PoseBookPlace): Promise<PoseBook> {
-    const { heavy, light, antigen } = place.choice;
     const cure = place.cures ? { cures: true } : {};
-    const parameters = JSON.stringify({ heavy, light: light ?? null, antigen, ...cure });
+    const parameters = JSON.stringify({ ...namedChains(place.choice), ...cure });
     const space = { kind: "poses", fingerprint: READING, parameters, model: "files" };
     await ensureFolder(place.folder);
     const stores = await openKnown(place.folder, { root: place.cacheRoot, space });
@@ -122,7 +138,7 @@ export class PoseBook {
         crcs: Uint32Array.from(hits, (at) => places.crcs[at]!),
       });
       hits.forEach((at, i) => {
-        found[order[at]!] = decode(payloads[i]!);
+        found[order[at]!] = decodeEntries(payloads[i]!);
       });
     }
     return found;
@@ -130,7 +146,7 @@ export class PoseBook {
 
   async note(key: ContentKey, entries: readonly PoseEntry[]): Promise<void> {
     this.#keys.push(key);
-    this.#payloads.push(encode(entries));
+    this.#payloads.push(encodeEntries(entries));
     if (this.#keys.length >= BATCH_ENTRIES) await this.#flush();
   }
 
@@ -160,27 +176,41 @@ export class PoseBook {
   }
 }
 
+function namedChains(choice: ChainChoice | FoundChains) {
+  if ("foundBy" in choice) return { foundBy: choice.foundBy };
+  const { heavy, light, antigen } = choice;
+  return { heavy, light: light ?? null, antigen };
+}
+
 /** Indexes of distinct keys in ascending order. */
 export function ascending(keys: readonly Uint8Array[]): number[] {
   return [...sortedKeyOrder(Buffer.concat(keys))];
 }
 
-function encode(entries: readonly PoseEntry[]): Uint8Array {
-  const rows = entries.map((entry) =>
-    "reason" in entry
-      ? [entry.name, entry.line, entry.reason]
-      : [entry.name, entry.line, entry.digest.toString("hex"), entry.length, entry.cost],
-  );
+export function encodeEntries(entries: readonly PoseEntry[]): Uint8Array {
+  const rows = entries.map((entry) => {
+    if ("reason" in entry) return [entry.name, entry.line, entry.reason];
+    const { name, line, digest, length, cost, said } = entry;
+    return [
+      name,
+      line,
+      digest.toString("hex"),
+      length,
+      cost,
+      ...(said === undefined ? [] : [said]),
+    ];
+  });
   return Buffer.from(JSON.stringify(rows));
 }
 
 /** Undefined where it is no entry: then the file is read. */
-function decode(payload: Uint8Array): readonly PoseEntry[] | undefined {
+export function decodeEntries(payload: Uint8Array): readonly PoseEntry[] | undefined {
   try {
     return PAYLOAD.parse(JSON.parse(Buffer.from(payload).toString())).map((row): PoseEntry => {
-      const [name, line, third, length, cost] = row;
+      const [name, line, third, length, cost, said] = row;
       if (length === undefined || cost === undefined) return { name, line, reason: third };
-      return { name, line, digest: Buffer.from(third, "hex") as ItemDigest, length, cost };
+      const digest = Buffer.from(third, "hex") as ItemDigest;
+      return { name, line, digest, length, cost, ...(said !== undefined && { said }) };
     });
   } catch {
     return undefined;

@@ -26,13 +26,14 @@ import { poseCost } from "../../kind/score.ts";
 import type { ChainRoles } from "../../science/chain-roles.ts";
 import { type ChainChoice, countResidues } from "../../science/chains.ts";
 import { cured } from "../../science/health.ts";
-import { itemDigest, type SpaceDigest } from "../../store/content-key.ts";
+import { type ContentKey, itemDigest, type SpaceDigest } from "../../store/content-key.ts";
 import type { ResultStore } from "../../store/result-store.ts";
 import { LISTINGS } from "../plan/listings.ts";
 import type { Plan } from "../plan/plan.ts";
 import { NAME_COLUMNS } from "../plan/read-sequences.ts";
 import { DetectedPoses, type Detection, type PosePlace } from "./detected-poses.ts";
 import {
+  ENTRIES_MAX,
   PoseBook,
   type PoseBookPlace,
   type PoseEntry,
@@ -41,9 +42,6 @@ import {
 } from "./pose-book.ts";
 import { type CheckMode, PoseCheck } from "./pose-check.ts";
 import { poseFiles } from "./pose-files.ts";
-
-/** Poses of a file that the book remembers; an archive of more is parsed again. */
-const ENTRIES_MAX = 1 << 17;
 
 export interface ReadPosesOptions {
   readonly inputs: readonly string[];
@@ -79,12 +77,11 @@ export interface PoseCounts {
 export async function readPoses(plan: Plan, options: ReadPosesOptions): Promise<PoseCounts> {
   const { namesPath, chains, check: mode, cures } = options;
   const names = await TsvWriter.create(namesPath, NAME_COLUMNS);
-  // Chains that are found need every structure, and a strict check looks at each run's files.
+  // A strict check looks at each run's files.
   const place = mode === "strict" ? undefined : options.book;
-  const book =
-    place && "heavy" in chains
-      ? await PoseBook.open({ ...place, choice: chains, cures })
-      : undefined;
+  const choice =
+    "heavy" in chains ? chains : { foundBy: `${chains.name}, alignment ${chains.align}` };
+  const book = place && (await PoseBook.open({ ...place, choice, cures }));
   const check = new PoseCheck(mode, { cures });
   const detected =
     "heavy" in chains ? undefined : new DetectedPoses(chains, `${namesPath}.detecting`);
@@ -132,21 +129,21 @@ class PoseReader {
     const paths = await listInputs(inputs, { ...LISTINGS.poses, recursive: isRecursive });
     for await (const file of poseFiles({ paths, files, book, stores, space, signal })) {
       this.#files++;
-      if (file.known !== undefined) await this.#addKnown(file.input.name, file.known);
+      const { input, key, known } = file;
+      detected?.beginFile(known === undefined ? key : undefined);
+      if (known !== undefined && detected !== undefined) detected.addKnown(input.name, known);
+      else if (known !== undefined) await this.#addKnown(input.name, known);
       else {
-        const entries = await this.#readFile(file.input);
-        const { key } = file;
-        if (key !== undefined && entries.length <= ENTRIES_MAX) await book?.note(key, entries);
+        const entries = await this.#readFile(input);
+        if (key !== undefined && detected === undefined) await this.#note(key, entries);
       }
       this.#options.onRead(this.#records + (detected?.count ?? 0));
     }
     await detected?.end({
-      add: async (structure, choice, said) => {
-        await this.#encode(structure, { choice, said });
-      },
-      refuse: async (place, error) => {
-        await this.#refuseFor(error, place);
-      },
+      add: (structure, choice, said) => this.#encode(structure, { choice, said }),
+      refuse: (place, error) => this.#refuseFor(error, place),
+      addKnown: (file, entries) => this.#addKnown(file, entries),
+      note: (key, entries) => this.#note(key, entries),
     });
     await names.close();
     return {
@@ -157,11 +154,15 @@ class PoseReader {
     };
   }
 
+  async #note(key: ContentKey, entries: readonly PoseEntry[]): Promise<void> {
+    if (entries.length <= ENTRIES_MAX) await this.#parts.book?.note(key, entries);
+  }
+
   async #addKnown(file: string, entries: readonly PoseEntry[]): Promise<void> {
     this.#checkSignal();
     for (const entry of entries) {
       if ("reason" in entry) await this.#refuse(file, entry);
-      else await this.#add(file, entry, { data: new Uint8Array() });
+      else await this.#add(file, entry, new Uint8Array());
     }
   }
 
@@ -221,19 +222,26 @@ class PoseReader {
       const kept = cures ? cured(structure) : structure;
       data = encodePose(kept, choice);
       const [length, cost] = [countResidues(kept, choice), poseCost(kept.atomCount)];
-      pose = { name, line, digest: itemDigest(data), length, cost };
+      pose = {
+        name,
+        line,
+        digest: itemDigest(data),
+        length,
+        cost,
+        ...(found && { said: found.said }),
+      };
     } catch (thrown) {
       if (!(thrown instanceof RaysidueError) || thrown.code !== "bad-input") throw thrown;
       return this.#refuseFor(thrown, { file, name, line });
     }
-    await this.#add(file, pose, { data, said: found?.said });
+    await this.#add(file, pose, data);
     return pose;
   }
 
   async #add(
     file: string,
-    { name, line, digest, length, cost }: ReadPose,
-    { data, said }: { readonly data: Uint8Array; readonly said?: string | undefined },
+    { name, line, digest, length, cost, said }: ReadPose,
+    data: Uint8Array,
   ): Promise<void> {
     this.#records++;
     this.#plan.addItem({ digest, data, length, cost });

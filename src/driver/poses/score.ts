@@ -212,7 +212,7 @@ class ScoreJob {
     const read = await readPoses(plan, {
       inputs,
       isRecursive: isRecursive === true,
-      chains: chains === "auto" ? { align, numbered } : chains,
+      chains: chains === "auto" ? { align, name: annotatedRegions().name, numbered } : chains,
       check: check ?? "warn",
       cures: cures === true,
       namesPath,
