@@ -28,6 +28,7 @@ EMPTY_SPEC: dict[str, Any] = {"arguments": [], "environment": {}, "files": [], "
 CALL_SECONDS = 30.0
 # Files that no agent asked for any more are dropped from the object store.
 FILE_SECONDS = 900.0
+STORE_FULL = (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError)
 
 
 class OperationError(Exception):
@@ -58,8 +59,10 @@ class Operations:
         scope: dict[str, Any] = {"__name__": "__raysidue_agent__"}
         exec(compile(agent_source, "raysidue/agent.py", "exec"), scope)
         self._agent = ray.remote(scope["NodeAgent"])
-        # Digest -> pieces in the object store, and when they were last of use.
+        # Digest -> pieces in the object store: of whole files, and of files that are on their way.
         self._files: dict[str, list[ray.ObjectRef]] = {}
+        self._parts: dict[str, list[ray.ObjectRef]] = {}
+        # Digest -> when it was last of use.
         self._file_used: dict[str, float] = {}
 
     def call(self, method: str, request_text: str, data: bytes = b"") -> str:
@@ -251,22 +254,33 @@ class Operations:
         digest, index = request["digest"], int(request.get("index", 0))
         if index == 0:
             self._forget_files()
-            self._files.pop(f"{digest}.part", None)
-        pieces = self._files.setdefault(f"{digest}.part", [])
+            self._parts[digest] = []
+        pieces = self._parts.get(digest, [])
         if len(pieces) != index:
             raise OperationError("try-again", f"the pieces of {digest[:12]} came out of order")
+        self._file_used[digest] = time.monotonic()
         try:
-            pieces.append(ray.put(data))
-        except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as thrown:
+            pieces.append(self._put(data))
+        except STORE_FULL as thrown:
+            self._parts.pop(digest, None)
             raise OperationError(
                 "unavailable",
-                f"the head's object store has no room for {len(data)} bytes more; give it some "
-                "(ray start --object-store-memory), or have code (--package) and models on the nodes",
+                f"the head's object store has no room for {len(data)} bytes more; give it "
+                "some (ray start --object-store-memory), or have code (--package) and models on "
+                "the nodes",
             ) from thrown
         if request.get("isLast"):
-            self._files[digest] = self._files.pop(f"{digest}.part")
-            self._file_used[digest] = time.monotonic()
+            self._files[digest] = self._parts.pop(digest)
         return {}
+
+    def _put(self, data: bytes) -> ray.ObjectRef:
+        """Keeps bytes in the object store, in place of whole files where it is full."""
+        try:
+            return ray.put(data)
+        except STORE_FULL:
+            # Drivers bring again what they find missing.
+            self._files.clear()
+            return ray.put(data)
 
     def _install_file(self, request: dict[str, Any]) -> dict[str, Any]:
         """Brings a file that was added to one daemon's node."""
@@ -300,6 +314,7 @@ class Operations:
             if now - used > FILE_SECONDS:
                 del self._file_used[digest]
                 self._files.pop(digest, None)
+                self._parts.pop(digest, None)
 
     # ---- shared --------------------------------------------------------------------------------
 

@@ -135,7 +135,8 @@ def main() -> None:
     """Serves until told to end."""
     options, token = _options(), _token()
     if tuple(int(part) for part in ray.__version__.split(".")[:2]) < (2, 10):
-        sys.exit(f"bridge: Ray {ray.__version__} is too old; 2.10 is the oldest that will do; upgrade it")
+        too_old = f"Ray {ray.__version__} is too old; 2.10 is the oldest that will do"
+        sys.exit(f"bridge: {too_old}; upgrade it")
     try:
         ray.init(address=options.address, namespace="raysidue", log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as thrown:

@@ -11,6 +11,8 @@ import { PyCall, PyGlobal } from "./pickle-value.ts";
 
 /** The last lines of a Python traceback say what; the rest says where in Ray. */
 const LINES_MAX = 3;
+/** What we bring lies in the object store on its way. */
+const STORE_FULL: ReadonlySet<string> = new Set(["ObjectStoreFullError", "OutOfDiskError"]);
 
 /** The error that `value`, the result of a task, stands for; undefined: it is a result. */
 export function errorOfResult(value: unknown): RaysidueError | undefined {
@@ -22,15 +24,18 @@ export function errorOfResult(value: unknown): RaysidueError | undefined {
 
 /** The error behind a refused request. */
 export function errorOfPickle(bytes: Buffer, doing: string): RaysidueError {
-  let text = `${bytes.length} bytes that are no exception`;
+  const said = (text: string) => new RaysidueError("try-again", `Ray Client: ${doing}: ${text}`);
   try {
     const value = readPickle(bytes);
     const global = classOf(value);
-    if (global !== undefined) text = describe(value as PyCall, global).message;
+    if (global !== undefined) {
+      const { code, message } = describe(value as PyCall, global);
+      return code === "try-again" ? said(message) : new RaysidueError(code, message);
+    }
   } catch {
     // Whatever it is, Ray refused; that is what has to be said.
   }
-  return new RaysidueError("try-again", `Ray Client: ${doing}: ${text}`);
+  return said(`${bytes.length} bytes that are no exception`);
 }
 
 /** The class of a pickled instance: the callable, or the first argument of `object.__new__`-likes. */
@@ -54,5 +59,13 @@ function describe(value: PyCall, global: PyGlobal): RaysidueError {
     .map((line) => line.trim())
     .filter((line) => line !== "");
   const what = lines.slice(-LINES_MAX).join("; ");
+  if (STORE_FULL.has(global.name)) {
+    const advice =
+      "give it some (ray start --object-store-memory), or have code (--package) and models on the nodes";
+    return new RaysidueError(
+      "unavailable",
+      `the head's object store has no room for more (${what}); ${advice}`,
+    );
+  }
   return new RaysidueError("try-again", `Ray: ${global.name}: ${what}`);
 }

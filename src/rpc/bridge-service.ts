@@ -116,7 +116,16 @@ export class BridgeConnection {
     readonly isLast: boolean;
     readonly data: Buffer;
   }): Promise<void> {
-    await this.#call(this.#client.addPiece, piece, 4 * ANSWER_MS);
+    try {
+      await this.#call(this.#client.addPiece, piece, 4 * ANSWER_MS);
+    } catch (thrown) {
+      const { message, cause } = thrown as RaysidueError;
+      if ((cause as ServiceError | undefined)?.code !== status.RESOURCE_EXHAUSTED) throw thrown;
+      const advice =
+        "something on the way limits messages to less than the 8 MiB of a piece; raise its limit, " +
+        "or have code (--package) and models on the nodes";
+      throw new RaysidueError("unavailable", `${message}; ${advice}`, { cause });
+    }
   }
 
   async missingFiles(name: string, files: readonly ShippedFile[]): Promise<readonly string[]> {
@@ -150,12 +159,6 @@ export class BridgeConnection {
   #explain(error: ServiceError): RaysidueError {
     const peer = `bridge at ${this.#options.address}`;
     const failure = fromStatus(error, peer);
-    if (error.code === status.RESOURCE_EXHAUSTED) {
-      const advice =
-        "something on the way limits messages to less than the 8 MiB of a piece; raise its limit, " +
-        "or have code (--package) and models on the nodes";
-      return new RaysidueError("unavailable", `${failure.message}; ${advice}`, { cause: error });
-    }
     if (failure.code !== "unauthenticated") return failure;
     const text = `the ${peer} refused the token; set RAYSIDUE_TOKEN to the one it was started with`;
     return new RaysidueError("unauthenticated", text, { cause: error });

@@ -17,16 +17,20 @@ export interface RunningBridge {
   stop(signal: NodeJS.Signals): Promise<void>;
 }
 
-/** `flags`: of server.py, for TLS. */
+/** `flags`: of server.py, for TLS. `setting`: a line of Python that changes the module `server`. */
 export async function startBridge(
   nodes: RayNodes,
   port = 0,
   flags: readonly string[] = [],
+  setting = "",
 ): Promise<RunningBridge> {
+  const folder = `${REPOSITORY}/cluster/bridge`;
+  const script = `import sys; sys.path.insert(0, "${folder}"); import server; ${setting}; server.main()`;
+  const program = setting === "" ? [`${folder}/server.py`] : ["-c", script];
   const child = nodes.spawn(
     nodes.python,
     [
-      ...["-u", `${REPOSITORY}/cluster/bridge/server.py`, "--with-parent"],
+      ...["-u", ...program, "--with-parent"],
       ...["--listen", `${nodes.headAddress}:${port}`, "--address", `${nodes.headAddress}:6379`],
       ...flags,
     ],

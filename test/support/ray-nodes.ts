@@ -43,6 +43,8 @@ export interface RayNodesOptions {
   readonly count: number;
   readonly cpus: number;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Of each node. */
+  readonly objectStoreBytes?: number;
   readonly dashboard?: boolean;
   /** Where nodes find programs; absent: where this process does. */
   readonly programs?: string;
@@ -55,16 +57,14 @@ export class RayNodes {
   readonly #namespace: string;
   readonly #bin: string;
   readonly #environment: Readonly<Record<string, string>>;
+  readonly #objectStoreBytes: number;
   #count = 0;
 
-  private constructor(
-    folder: string,
-    bin: string,
-    environment: Readonly<Record<string, string>>,
-    programs: string,
-  ) {
+  private constructor(folder: string, bin: string, options: RayNodesOptions) {
+    const { environment, programs = process.env.PATH ?? "", objectStoreBytes = 1e8 } = options;
     this.folder = folder;
     this.#bin = bin;
+    this.#objectStoreBytes = objectStoreBytes;
     this.#namespace = `raysidue-${process.pid}`;
     this.#environment = {
       PATH: `${bin}:${programs}`,
@@ -86,8 +86,7 @@ export class RayNodes {
     const { stdout } = await run(join(root, "scripts", "ray-venv"), { maxBuffer: 1 << 24 });
     // Short: Ray's sockets lie below it, and their paths are limited to 107 bytes.
     const folder = await mkdtemp("/tmp/rs-");
-    const programs = options.programs ?? process.env.PATH ?? "";
-    const nodes = new RayNodes(folder, stdout.trim(), options.environment ?? {}, programs);
+    const nodes = new RayNodes(folder, stdout.trim(), options);
     try {
       await nodes.#layCable();
       const { dashboard = false, autoscaler } = options;
@@ -166,7 +165,7 @@ export class RayNodes {
       `--node-ip-address=${address}`,
       `--num-cpus=${cpus}`,
       "--num-gpus=0",
-      "--object-store-memory=100000000",
+      `--object-store-memory=${this.#objectStoreBytes}`,
       "--disable-usage-stats",
     ];
     await this.exec("ray", settings, environment);
