@@ -589,11 +589,14 @@ class NodeAgent:
         return ["--engines", str(cpus // threads), "--threads", str(threads)]
 
     def _environment(self) -> dict[str, str]:
-        # Ray's own settings, its token among them, are none of the daemon's business.
+        # Ray's own settings, its token among them, are none of the daemon's business; but a run
+        # that was left here reaches Ray as the head itself does.
+        own = ("RAY_USE_TLS", "RAY_TLS_") if self._spec.get("role") == "run" else ()
+        foreign = ("RAY_", "PYTHON", "OMP_", "LD_PRELOAD")
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("RAY_", "PYTHON", "OMP_")) and name != "LD_PRELOAD"
+            if name.startswith(own) or not name.startswith(foreign)
         }
         kept.update(self._spec["environment"])
         kept["TMPDIR"] = self._folder

@@ -8,7 +8,7 @@ import { RaysidueError } from "../base/errors.ts";
 
 export const BRIDGE_PORT = 7471;
 const RAY_CLIENT_PORT = 10_001;
-const DASHBOARD_PORT = 8265;
+export const DASHBOARD_PORT = 8265;
 
 const DEFAULT_PORTS = new Map(
   Object.entries({

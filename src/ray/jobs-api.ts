@@ -15,6 +15,7 @@ import { fileURLToPath } from "node:url";
 import { zipSync } from "fflate";
 import { z } from "zod";
 import { messageOf, RaysidueError } from "../base/errors.ts";
+import type { TlsFiles } from "../rpc/tls.ts";
 import { BridgeCluster } from "./bridge-cluster.ts";
 import type { RayCluster } from "./cluster.ts";
 
@@ -34,6 +35,8 @@ export interface BridgeJobOptions {
   readonly host: string;
   /** Of Ray; absent: none. */
   readonly token: string | undefined;
+  /** Of `https://`, where a proxy stands before the dashboard. */
+  readonly tls?: TlsFiles | undefined;
 }
 
 const jobSchema = z.object({ status: z.string(), message: z.string().nullish() });
@@ -91,10 +94,12 @@ async function bridgeZip(): Promise<Uint8Array> {
 class JobsApi {
   readonly #url: string;
   readonly #token: string | undefined;
+  readonly #tls: TlsFiles | undefined;
 
-  constructor({ url, token }: BridgeJobOptions) {
+  constructor({ url, token, tls }: BridgeJobOptions) {
     this.#url = url;
     this.#token = token;
+    this.#tls = tls;
   }
 
   /** The URI of a package with these bytes. */
@@ -139,10 +144,13 @@ class JobsApi {
     if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`;
     if (typeof init.body === "string") headers["content-type"] = "application/json";
     try {
-      return await exchange(new URL(path, this.#url), { ...init, headers });
+      return await exchange(new URL(path, this.#url), { ...init, headers, tls: this.#tls });
     } catch (thrown) {
       const text = `no Ray dashboard answers at ${this.#url} (${messageOf(thrown)})`;
-      const advice = "start the head with --include-dashboard=true, or use bridge:// or ray://";
+      const advice =
+        this.#tls === undefined
+          ? "start the head with --include-dashboard=true, or use bridge:// or ray://"
+          : "check the address, and that RAYSIDUE_TLS_CA is the authority of what answers there";
       throw new RaysidueError("unavailable", `${text}; ${advice}`, { cause: thrown });
     }
   }
@@ -166,12 +174,22 @@ interface Answer {
 /** One request. Not by `fetch`: it sends headers by which Ray takes us for a browser, and refuses. */
 async function exchange(
   url: URL,
-  init: { method: string; headers: Record<string, string>; body?: string | Uint8Array },
+  init: {
+    method: string;
+    headers: Record<string, string>;
+    body?: string | Uint8Array;
+    tls: TlsFiles | undefined;
+  },
 ): Promise<Answer> {
-  const { method, headers, body } = init;
-  const request = (url.protocol === "https:" ? https : http).request(url, {
+  const { method, headers, body, tls } = init;
+  const { authority, certificate, key, serverName } = tls ?? {};
+  const request = (tls === undefined ? http : https).request(url, {
     method,
     headers,
+    ...(authority && { ca: authority }),
+    ...(certificate && { cert: certificate }),
+    ...(key && { key }),
+    ...(serverName && { servername: serverName }),
     agent: false,
     signal: AbortSignal.timeout(ANSWER_MS),
   });

@@ -33,7 +33,8 @@ export async function openCluster(
     case "https": {
       const url = `${scheme}://${hostPort}`;
       const { startBridgeJob } = await import("./jobs-api.ts");
-      return startBridgeJob({ url, host, token: await rayToken(environment) });
+      const tls = scheme === "https" ? await readClientTls(environment) : undefined;
+      return startBridgeJob({ url, host, token: await rayToken(environment), tls });
     }
     default:
       return openByRayClient(address, { token, environment });

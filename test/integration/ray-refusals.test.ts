@@ -3,21 +3,20 @@
  *
  * Proves: TLS where none is and the reverse, by Ray Client and by a bridge, and a certificate of a
  * stranger each get one line that says what to do and exit 69; so does a full disk, which is named;
- * the cluster is left as it was. With the right certificate, and room, the run works.
+ * the cluster is left as it was. With the right certificate, and room, runs work, also one that is
+ * left there.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { once } from "node:events";
 import { mkdirSync } from "node:fs";
-import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
-import { BRIDGE_TOKEN } from "../support/bridge.ts";
+import { BRIDGE_TOKEN, startBridge } from "../support/bridge.ts";
 import { hasOpenssl, makeCertificate } from "../support/certificates.ts";
 import { fastaOf } from "../support/fasta-text.ts";
 import { readEmbeddings } from "../support/outputs.ts";
 import { absence, HEAD_ADDRESS, RayNodes } from "../support/ray-nodes.ts";
 import { assertNothingLeft, sequences } from "../support/ray-runs.ts";
-import { REPOSITORY, Sandbox } from "../support/sandbox.ts";
+import { Sandbox } from "../support/sandbox.ts";
 
 const openssl = hasOpenssl() ? undefined : "there is no openssl to make certificates with";
 const skip = absence() ?? openssl ?? false;
@@ -93,16 +92,19 @@ test("with room and the right certificate Ray Client works", { skip }, async () 
   await succeeds("by-client", rayClient(), rayTls("node"));
 });
 
+test("--detach with a client's certificate: the head uses its own", { skip }, async () => {
+  const at = { environment: rayTls("node") };
+  const leave = ["embed", "a.fasta", "-o", "left", "-m", "emulate", "--detach"];
+  const { stdout } = await sandbox.expect(0, [...leave, "--address", rayClient()], at);
+  await sandbox.expect(0, ["run", "wait", stdout.trim(), "--address", rayClient()], at);
+  assert.equal((await readEmbeddings(sandbox.path("left"))).length, 20);
+  await assertNothingLeft(nodes);
+});
+
 test("a bridge in TLS: the right way works, the wrong ones say so", { skip }, async () => {
   const files = ["--tls-cert", sandbox.path("node.pem"), "--tls-key", sandbox.path("node.key")];
-  const at = ["--listen", `${nodes.headAddress}:0`, "--address", `${nodes.headAddress}:6379`];
-  const server = ["-u", `${REPOSITORY}/cluster/bridge/server.py`, "--with-parent"];
-  const bridge = nodes.spawn(nodes.python, [...server, ...at, ...files], {
-    RAYSIDUE_TOKEN: BRIDGE_TOKEN,
-    PYTHONDONTWRITEBYTECODE: "1",
-  });
-  const exited = once(bridge, "exit");
-  const [url] = (await once(createInterface({ input: bridge.stdout! }), "line")) as [string];
+  const bridge = await startBridge(nodes, 0, files);
+  const { url } = bridge;
   assert.match(url, /^bridges:/);
   const trusting = (authority: string) => ({
     RAYSIDUE_TOKEN: BRIDGE_TOKEN,
@@ -112,6 +114,5 @@ test("a bridge in TLS: the right way works, the wrong ones say so", { skip }, as
   await refuses(plain, trusting("node"), /no bridge answers at .* without TLS .*address and TLS/);
   await refuses(url, trusting("stranger"), /no bridge answers at .* with TLS .*address and TLS/);
   await succeeds("by-bridge", url, trusting("node"));
-  bridge.stdin!.end();
-  await exited;
+  await bridge.stop("SIGTERM");
 });

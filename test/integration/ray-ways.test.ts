@@ -1,8 +1,8 @@
 /**
  * Into a Ray cluster that has a dashboard and a token, and whose node has no Node.
  *
- * Proves: the Jobs REST API starts a bridge that ends with the session; Ray's own token is needed
- * and used by both ways; a node without Node is given one from PyPI, by Ray's runtime environment.
+ * Proves: the Jobs REST API starts a bridge that ends with the session, also behind a proxy that
+ * speaks TLS; Ray's own token is needed and used by both ways; a run is left by this way too; a node without Node is given one from PyPI, by Ray's runtime environment.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -10,12 +10,14 @@ import { mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { hasOpenssl, makeCertificate } from "../support/certificates.ts";
 import { fastaOf, randomSequences } from "../support/fasta-text.ts";
 import { readEmbeddings } from "../support/outputs.ts";
 import { until } from "../support/processes.ts";
 import { absence, RayNodes } from "../support/ray-nodes.ts";
 import { assertNothingLeft } from "../support/ray-runs.ts";
 import { MODEL_CACHE, REPOSITORY, Sandbox } from "../support/sandbox.ts";
+import { startTlsProxy } from "../support/tls-proxy.ts";
 
 const skip = absence() ?? false;
 const sequences = randomSequences(30, { from: 60, to: 180, seed: 7 });
@@ -55,6 +57,14 @@ after(async () => {
   if (programs !== undefined) rmSync(programs, { recursive: true });
 });
 
+/** Bridges that were started as jobs. */
+const jobsOver = () =>
+  until(
+    "the end of bridges' jobs",
+    async () => (await nodes.find("server.py")).length === 0,
+    20_000,
+  );
+
 function embed(sandbox: Sandbox, address: string, token: string, exit: number) {
   sandbox.write("a.fasta", fastaOf(sequences));
   const args = ["embed", "a.fasta", "-o", "out", "-m", "emulate", "--no-cache"];
@@ -85,7 +95,31 @@ test("the dashboard's port is enough: a job is the bridge, and ends with us", {
   const { stderr } = await embed(sandbox, `http://${nodes.headAddress}`, RAY_TOKEN, 0);
   assert.match(stderr, /through the bridge at/);
   assert.equal((await readEmbeddings(sandbox.path("out"))).length, sequences.length);
-  const isOver = async () => (await nodes.find("server.py")).length === 0;
-  await until("end of the bridge's job", isOver, 20_000);
+  await jobsOver();
   await assertNothingLeft(nodes);
+});
+
+test("--detach at a proxy in TLS before the dashboard", {
+  skip: skip || (hasOpenssl() ? false : "there is no openssl to make certificates with"),
+}, async () => {
+  await using sandbox = new Sandbox();
+  makeCertificate(sandbox, "proxy", nodes.headAddress);
+  const proxy = await startTlsProxy(nodes, sandbox, { name: "proxy", to: 8265 });
+  sandbox.write("a.fasta", fastaOf(sequences));
+  const trusting = {
+    environment: { RAY_AUTH_TOKEN: RAY_TOKEN, RAYSIDUE_TLS_CA: sandbox.path("proxy.pem") },
+  };
+  const at = ["--address", proxy.url];
+  const leave = ["embed", "a.fasta", "-o", "out", "-m", "emulate", "--detach", ...at];
+  const strange = await sandbox.expect(69, leave, { environment: { RAY_AUTH_TOKEN: RAY_TOKEN } });
+  assert.match(
+    strange.stderr,
+    /no Ray dashboard answers at https.*RAYSIDUE_TLS_CA is the authority/,
+  );
+  const { stdout } = await sandbox.expect(0, leave, trusting);
+  await sandbox.expect(0, ["run", "wait", stdout.trim(), ...at], trusting);
+  assert.equal((await readEmbeddings(sandbox.path("out"))).length, sequences.length);
+  await jobsOver();
+  await assertNothingLeft(nodes);
+  await proxy.stop();
 });

@@ -13,7 +13,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fromSystemError, RaysidueError } from "../../base/errors.ts";
 import { ensureFolder } from "../../base/files.ts";
 import { headOf, type RayCluster } from "../../ray/cluster.ts";
-import { type ClusterAddress, parseClusterAddress } from "../../ray/cluster-address.ts";
+import {
+  type ClusterAddress,
+  DASHBOARD_PORT,
+  parseClusterAddress,
+} from "../../ray/cluster-address.ts";
 import { DaemonBoard } from "../../ray/daemon-board.ts";
 import { Supplies, startDaemon } from "../../ray/daemon-start.ts";
 import { openCluster } from "../../ray/open-cluster.ts";
@@ -59,8 +63,9 @@ export class DetachedRuns {
   /** Throws RaysidueError "usage" for an address that is none of a Ray cluster. */
   static async connect(text: string): Promise<DetachedRuns> {
     const address = parseClusterAddress(text);
-    if (address === undefined || address.scheme === "https") {
-      const forms = "bridge://HOST:7471, bridges://, ray://HOST:10001 or http://HOST:8265";
+    if (address === undefined) {
+      const forms =
+        "bridge://HOST:7471, bridges://, ray://HOST:10001, http://HOST:8265 or https://";
       throw new RaysidueError("usage", `--address ${text}: runs can be left at ${forms}`);
     }
     const token = await findToken();
@@ -157,7 +162,7 @@ export class DetachedRuns {
   }
 
   async #specOf(run: string, head: RayNode) {
-    const { scheme, host, port } = this.#address;
+    const { scheme, host, port } = fromInside(this.#address);
     const ofRay = await rayToken(process.env);
     const { RAY_AUTH_MODE } = process.env;
     return {
@@ -232,6 +237,12 @@ export class DetachedRuns {
       if (offset >= sizeBytes || data.length === 0) return;
     }
   }
+}
+
+/** A proxy speaks TLS for a dashboard; the dashboard itself, which the head reaches, plain HTTP. */
+function fromInside(address: ClusterAddress): ClusterAddress {
+  if (address.scheme !== "https") return address;
+  return { ...address, scheme: "http", port: DASHBOARD_PORT };
 }
 
 /** For a driver on the head: what is trusted and shown here, and by which name the bridge is known. */
