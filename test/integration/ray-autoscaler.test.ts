@@ -26,6 +26,7 @@ const GIVEN_BACK_MS = 60_000;
 
 const ray = rayOfFile(1, { autoscaler: { nodesMax: 3, cpus: 1, idleSeconds: 2 } });
 const { skip } = ray;
+const client = () => `ray://${ray.nodes.headAddress}:10001`;
 
 const raylets = async () => (await ray.nodes.find("raylet/raylet")).length;
 const onlyTheHead = () =>
@@ -47,21 +48,27 @@ test("a run that ends before a node would start asks for none", { skip }, async 
   assert.equal(await raylets(), 1);
 });
 
-test("a run that turns out long gets nodes in mid-run and gives them back", { skip }, async () => {
-  await using sandbox = new Sandbox();
-  const flags = ["--max-workers", "3", "--node-start", NODE_START];
-  const driver = startSlowRun(sandbox, ray.bridge.url, flags, LONGER);
-  await driver.printed(/asking Ray's autoscaler for [23] nodes: \d+ s of work are left/, "stderr");
-  await assertComplete(sandbox, driver);
-  const { size } = await workersOf(sandbox.path("out"));
-  assert(size === 2 || size === 3, `${size} workers`);
-  await onlyTheHead();
-  await assertNothingLeft(ray.nodes);
-});
+for (const way of ["bridge", "Ray Client"]) {
+  test(`${way}: a run that turns out long gets nodes in mid-run and gives them back`, {
+    skip,
+  }, async () => {
+    await using sandbox = new Sandbox();
+    const address = way === "bridge" ? ray.bridge.url : client();
+    const flags = ["--max-workers", "3", "--node-start", NODE_START];
+    const driver = startSlowRun(sandbox, address, flags, LONGER);
+    const asking = /asking Ray's autoscaler for [23] nodes: \d+ s of work are left/;
+    await driver.printed(asking, "stderr");
+    await assertComplete(sandbox, driver);
+    const { size } = await workersOf(sandbox.path("out"));
+    assert(size === 2 || size === 3, `${size} workers`);
+    await onlyTheHead();
+    await assertNothingLeft(ray.nodes);
+  });
+}
 
 test("a fleet that is scaled gets nodes; without work they go", { skip }, async () => {
   await using sandbox = new Sandbox();
-  const at = ["--address", `ray://${ray.nodes.headAddress}:10001`];
+  const at = ["--address", client()];
   const scale = ["cluster", "scale", "2", ...at, "--max-idle", "4s", "--emulate", "instant"];
   const { stderr } = await sandbox.expect(0, scale, { environment });
   assert.match(stderr, /asking Ray's autoscaler for 2 nodes, 1 are there/);
