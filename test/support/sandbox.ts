@@ -30,6 +30,9 @@ export const TINY_MODEL = join(REPOSITORY, "test", "data", "esm2-tiny");
 /** Longer than any run of these tests by far; a hanging command fails its test, not the whole. */
 const COMMAND_MS = 120_000;
 
+/** A daemon serves for as long as its test may last. */
+const DAEMON_MS = 600_000;
+
 /** A daemon that is told to end does so well within this. */
 const STOP_MS = 10_000;
 
@@ -179,7 +182,10 @@ export class Sandbox implements AsyncDisposable {
     options: CommandOptions & { readonly listen?: string } = {},
   ): Promise<{ scheduler: Command; address: string }> {
     const listen = options.listen ?? "127.0.0.1:0";
-    const scheduler = this.start(["scheduler", "start", "--listen", listen], options);
+    const scheduler = this.start(["scheduler", "start", "--listen", listen], {
+      timeoutMs: DAEMON_MS,
+      ...options,
+    });
     const [address] = await scheduler.printed(/^grpc:\/\/\S+$/m);
     return { scheduler, address };
   }
@@ -191,7 +197,7 @@ export class Sandbox implements AsyncDisposable {
     options: CommandOptions = {},
   ): Promise<Command> {
     const args = ["worker", "start", "--address", address, ...flags];
-    const worker = this.start(args, options);
+    const worker = this.start(args, { timeoutMs: DAEMON_MS, ...options });
     await worker.printed(/attached/, "stderr");
     return worker;
   }
