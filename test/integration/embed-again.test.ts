@@ -68,8 +68,9 @@ test("again: no process is started, the same bytes; more records: only these", a
 test("another folder takes from the cache; --no-cache neither reads nor writes it", async () => {
   await using sandbox = new Sandbox();
   sandbox.write("a.fasta", fastaOf(sequences));
+  const fleet = ["--address", await sandbox.startFleet(ONE)];
   const embed = (name: string, ...flags: string[]) =>
-    sandbox.expect(0, ["embed", "a.fasta", "-o", name, "-m", TINY_MODEL, ...ONE, ...flags]);
+    sandbox.expect(0, ["embed", "a.fasta", "-o", name, "-m", TINY_MODEL, ...fleet, ...flags]);
   await embed("aside", "--no-cache");
   const listed = async () => {
     const { stdout } = await sandbox.expect(0, ["cache", "list", "--json"]);
@@ -101,8 +102,9 @@ test("another folder takes from the cache; --no-cache neither reads nor writes i
 test("the cache is listed, verified and pruned; damage is found and costs only itself", async () => {
   await using sandbox = new Sandbox();
   sandbox.write("a.fasta", fastaOf(sequences));
+  const fleet = ["--address", await sandbox.startFleet(ONE)];
   const embed = (name: string) =>
-    sandbox.expect(0, ["embed", "a.fasta", "-o", name, "-m", TINY_MODEL, ...ONE]);
+    sandbox.expect(0, ["embed", "a.fasta", "-o", name, "-m", TINY_MODEL, ...fleet]);
   await embed("one");
   const verify = await sandbox.expect(0, ["cache", "verify"]);
   assert.match(verify.stdout, /^\d+ shards, 50 rows, 0 damaged$/m);
