@@ -10,6 +10,8 @@ import { BridgeConnection, type BridgeOptions } from "../rpc/bridge-service.ts";
 import { type FilePiece, PLACE_SECONDS, type RayCluster, type StartOptions } from "./cluster.ts";
 
 export interface BridgeClusterOptions extends BridgeOptions {
+  /** A bridge that has not answered by then is none. */
+  readonly answerMs?: number;
   /** What is to end with the connection. */
   readonly onClosed?: () => Promise<void>;
 }
@@ -33,7 +35,7 @@ export class BridgeCluster implements RayCluster {
   static async connect(options: BridgeClusterOptions): Promise<BridgeCluster> {
     const bridge = new BridgeConnection(options);
     try {
-      const { rayVersion } = await bridge.hello();
+      const { rayVersion } = await bridge.hello(options.answerMs);
       const description = `Ray ${rayVersion} through the bridge at ${options.address}`;
       return new BridgeCluster(bridge, description, options.onClosed);
     } catch (thrown) {

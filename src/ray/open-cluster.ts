@@ -10,6 +10,9 @@ import type { RayCluster } from "./cluster.ts";
 import { BRIDGE_PORT, type ClusterAddress } from "./cluster-address.ts";
 import { type Environment, rayTls, rayToken } from "./ray-settings.ts";
 
+/** A bridge where none was promised must not hold up who has Ray Client: a firewall says nothing. */
+const BRIDGE_MS = 2000;
+
 export interface OpenOptions {
   /** Of the bridge; absent: `ray://` goes straight to Ray Client. */
   readonly token: string | undefined;
@@ -47,7 +50,8 @@ async function openByRayClient(
 ): Promise<RayCluster> {
   if (token !== undefined) {
     const address = `${host}:${BRIDGE_PORT}`;
-    const bridge = await BridgeCluster.connect({ address, token }).catch(() => undefined);
+    const guess = { address, token, answerMs: BRIDGE_MS };
+    const bridge = await BridgeCluster.connect(guess).catch(() => undefined);
     if (bridge !== undefined) return bridge;
   }
   // Loads Ray's own protocol.

@@ -52,8 +52,10 @@ export class BridgeConnection {
     this.#client = createClient(BridgeClient as never, address, clientCredentials(tls));
   }
 
-  hello(): Promise<{ readonly rayVersion: string; readonly pythonVersion: string }> {
-    return this.#call(this.#client.hello, {}, ANSWER_MS);
+  hello(
+    answerMs = ANSWER_MS,
+  ): Promise<{ readonly rayVersion: string; readonly pythonVersion: string }> {
+    return this.#call(this.#client.hello, {}, answerMs);
   }
 
   async listNodes(): Promise<readonly RayNode[]> {
