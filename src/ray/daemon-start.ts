@@ -31,11 +31,12 @@ export class Supplies {
 
   /** The same packages, for daemons that open no model. */
   get withoutModels(): Supplies {
-    const supplies = new Supplies([], this.packagePath);
+    const supplies = new Supplies([], this.packagePath, this.#options);
     for (const [key, made] of this.#packages) supplies.#packages.set(key, made);
     return supplies;
   }
 
+  /** This installation for nodes of a platform; made once. */
   package(platform: NodePlatform): Promise<Archive> {
     const key = `${platform.platform}/${platform.architecture}`;
     let made = this.#packages.get(key);
@@ -70,6 +71,10 @@ export interface StartDaemon {
 /** A daemon that none of its addresses is reached from: another scheduler may help. */
 export class UnreachableError extends RaysidueError {}
 
+/**
+ * Resolves with the status of a daemon that runs. Throws UnreachableError where the node reaches none
+ * of the addresses, else RaysidueError that names the node.
+ */
 export async function startDaemon(start: StartDaemon): Promise<DaemonStatus> {
   const { cluster, board, node, supplies } = start;
   let platform = OWN_PLATFORM;
@@ -136,6 +141,7 @@ async function settle(
   }
 }
 
+/** Of the daemon's agent, as operations.py makes it. */
 export function daemonName(start: Pick<StartDaemon, "node" | "spec">): string {
   return `raysidue:${start.spec.fleet}:${start.spec.role}:${start.node.nodeId}`;
 }

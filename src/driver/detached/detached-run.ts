@@ -22,6 +22,7 @@ import { DaemonBoard } from "../../ray/daemon-board.ts";
 import { Supplies, startDaemon } from "../../ray/daemon-start.ts";
 import { openCluster } from "../../ray/open-cluster.ts";
 import { rayToken } from "../../ray/ray-settings.ts";
+import { STOP_RUN_SECONDS, stopFleet } from "../../ray/stop-fleet.ts";
 import type { DaemonStatus, RayNode } from "../../rpc/bridge-messages.ts";
 import { readClientTls } from "../../rpc/tls.ts";
 import { findToken } from "../fleet/token.ts";
@@ -35,8 +36,6 @@ import {
 
 const FLEET = "detached-";
 const POLL_MS = 1000;
-/** A run that is told to go ends its fleet first. */
-const STOP_SECONDS = 30;
 
 export interface DetachRequest extends CargoRequest {
   readonly onNotice: (text: string) => void;
@@ -90,8 +89,7 @@ export class DetachedRuns {
       await startDaemon({ cluster: this.#cluster, board, supplies, node: head, spec });
       return run;
     } catch (thrown) {
-      const left = await this.#cluster.findDaemons(FLEET + run).catch(() => []);
-      for (const { name } of left) await this.#cluster.stopDaemon(name, STOP_SECONDS);
+      await stopFleet(this.#cluster, FLEET + run).catch(() => {});
       throw thrown;
     } finally {
       await board.close();
@@ -150,7 +148,7 @@ export class DetachedRuns {
 
   /** Ends a run, if it still goes on, and removes what it left. */
   async drop({ name }: DetachedRun): Promise<void> {
-    await this.#cluster.stopDaemon(name, STOP_SECONDS);
+    await this.#cluster.stopDaemon(name, STOP_RUN_SECONDS);
   }
 
   close(): Promise<void> {

@@ -10,7 +10,7 @@
 import { randomBytes } from "node:crypto";
 import { Deferred } from "../../base/deferred.ts";
 import { RaysidueError } from "../../base/errors.ts";
-import type { RayCluster } from "../../ray/cluster.ts";
+import { headOf, type RayCluster } from "../../ray/cluster.ts";
 import type { ClusterAddress } from "../../ray/cluster-address.ts";
 import { Supplies, UnreachableError } from "../../ray/daemon-start.ts";
 import { openCluster } from "../../ray/open-cluster.ts";
@@ -120,9 +120,8 @@ export class RayFleet {
       token: makeToken(),
       supplies: new Supplies(models, options.packagePath ?? ""),
     };
-    const head = (await cluster.nodes()).find(({ isHead, isAlive }) => isHead && isAlive);
-    const heads = [start.address.host, ...(head === undefined ? [] : [head.address])];
-    const here = await SchedulerHere.start(heads, own.token);
+    const head = await headOf(cluster);
+    const here = await SchedulerHere.start([start.address.host, head.address], own.token);
     const workers = workerFleet(cluster, { ...own, address: here.address }, options);
     try {
       await started(workers, options.signal);
