@@ -33,6 +33,7 @@ const CALLS_MAX = 32;
 
 interface Connection {
   readonly session: ClientSession;
+  /** The actor's id. */
   readonly operations: Buffer;
 }
 
@@ -50,7 +51,7 @@ export class ClientCluster implements RayCluster {
 
   /** Throws RaysidueError "unavailable", "unauthenticated", "try-again". */
   static async connect(options: SessionOptions): Promise<ClientCluster> {
-    return new ClientCluster(options, await connect(options));
+    return new ClientCluster(options, await openConnection(options));
   }
 
   async nodes() {
@@ -127,12 +128,13 @@ export class ClientCluster implements RayCluster {
     const connection = await current.catch(() => undefined);
     if (connection !== undefined && connection.session.over === undefined) return connection;
     if (connection?.session.over?.code === "cancelled") throw connection.session.over;
-    if (this.#connection === current) this.#connection = connect(this.#options);
+    if (this.#connection === current) this.#connection = openConnection(this.#options);
     return this.#connection;
   }
 }
 
-async function connect(options: SessionOptions): Promise<Connection> {
+/** A session, and our operations as an actor of it on the head. */
+async function openConnection(options: SessionOptions): Promise<Connection> {
   const [operationsSource, agentSource] = await Promise.all([
     readFile(fileURLToPath(OPERATIONS), "utf8"),
     readFile(fileURLToPath(AGENT), "utf8"),

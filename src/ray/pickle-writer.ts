@@ -37,6 +37,7 @@ const OP = {
 /** Lengths in the common opcodes are unsigned 32-bit numbers. */
 const LENGTH_MAX = 2 ** 32 - 1;
 
+/** The value as Python will have it. Throws for what cannot be written. */
 export function writePickle(value: unknown): Buffer {
   const writer = new PickleWriter();
   writer.op(OP.proto, 4);

@@ -194,6 +194,7 @@ export type FailureKind =
   | "gone" // the session is over: no reconnecting
   | "broken"; // the connection is; it may come back
 
+/** By gRPC's status, as Ray's own client tells them apart. */
 export function failureKind(error: unknown): FailureKind {
   switch ((error as { code?: unknown } | undefined)?.code) {
     case status.UNAUTHENTICATED:
