@@ -10,9 +10,9 @@
  * (Debian: apt install hmmer); where they cannot be had, it says why and measures ours alone. The
  * input is not part of the repository: any FASTA file of antibody chains will do.
  */
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import { join } from "node:path";
@@ -21,15 +21,13 @@ import { parseArgs } from "node:util";
 import { messageOf } from "../../src/base/errors.ts";
 import { ANNOTATION_COLUMNS } from "../../src/driver/sequences/annotation-tables.ts";
 import { readTsv } from "../../src/formats/table/tsv.ts";
+import { anarciPython, peerProgram } from "./anarci.ts";
 import { need, say } from "./context.ts";
 import { type Part, publishPart } from "./report.ts";
 import { readSequences } from "./sequences.ts";
 
-const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const PROGRAM = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
-const PEER_FOLDER = join(ROOT, ".venvs", "anarci");
-const PEER = join(ROOT, "scripts", "bench", "peers", "anarci_number.py");
-const PEER_PACKAGE = "ANARCI==2026.2.13.2";
+const PEER = peerProgram("anarci_number.py");
 
 const { values: flags } = parseArgs({
   options: {
@@ -50,21 +48,6 @@ interface Timing {
 
 /** Residue by position of the first domain, by row or name. */
 type Numberings = ReadonlyMap<string, Readonly<Record<string, string>>>;
-
-/** Python of an environment with ANARCI. Throws with the reason where there can be none. */
-function peerPython(): string {
-  try {
-    execFileSync("hmmscan", ["-h"], { stdio: "ignore" });
-  } catch {
-    throw new Error("no hmmscan (Debian: apt install hmmer)");
-  }
-  const python = join(PEER_FOLDER, "bin", "python");
-  if (existsSync(python)) return python;
-  execFileSync(process.env.RAYSIDUE_PYTHON || "python3", ["-m", "venv", PEER_FOLDER]);
-  const install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PEER_PACKAGE];
-  execFileSync(python, install, { stdio: ["ignore", 2, 2] });
-  return python;
-}
 
 /** User and system time of ended children of this process so far, in seconds. */
 function childrenCpuSeconds(): number {
@@ -159,7 +142,7 @@ async function measure(fasta: string, folder: string): Promise<Part> {
   let python: string | undefined;
   let why = "";
   try {
-    python = peerPython();
+    python = anarciPython();
   } catch (thrown) {
     why = `ANARCI was not measured: ${messageOf(thrown)}.`;
     say(why);
