@@ -35,7 +35,8 @@ await openRun(session, { kind: "fold" }).catch(() => {});
 test("the package holds the program, and works in a project of its own", async () => {
   // Scripts would build again under the feet of the tests that run beside this one.
   const pack = ["pack", "--ignore-scripts", "--json", "--silent", "--pack-destination", folder];
-  const { stdout } = await run("npm", pack, { cwd: REPOSITORY, maxBuffer: 2 ** 25 });
+  const env = { ...process.env, npm_config_cache: join(folder, "npm") };
+  const { stdout } = await run("npm", pack, { cwd: REPOSITORY, env, maxBuffer: 2 ** 25 });
   const [packed] = JSON.parse(stdout.slice(stdout.indexOf("["))) as [
     { filename: string; files: { path: string }[] },
   ];
