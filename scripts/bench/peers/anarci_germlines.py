@@ -8,14 +8,14 @@ import json
 import sys
 from pathlib import Path
 
-from anarci import all_species, anarci
+from anarci import anarci
 
 
 def main() -> None:
     source, target = map(Path, sys.argv[1:3])
     lines = source.read_text().splitlines()
     chains = [(name, sequence) for name, sequence in (line.split("\t") for line in lines)]
-    _, details, _ = anarci(chains, scheme="imgt", assign_germline=True, allowed_species=all_species)
+    _, details, _ = anarci(chains, scheme="imgt", assign_germline=True, allowed_species=None)
     found = {}
     for (name, _), domains in zip(chains, details, strict=True):
         if domains is None:
