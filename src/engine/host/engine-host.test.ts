@@ -6,6 +6,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { isRetryable, RaysidueError } from "../../base/errors.ts";
 import { emulateOpening, tinyOpening } from "../truth.fixture.ts";
 import { startEngine } from "./engine-host.ts";
@@ -116,8 +117,8 @@ test("an engine ends when its daemon is killed", async () => {
     const engine = await startEngine(${JSON.stringify(emulateOpening())});
     console.log(engine.pid);
     setInterval(() => {}, 1000);`;
-  // A folder of its own: others' engines may live in the common one.
-  const folder = await mkdtemp(join(tmpdir(), "rsd-"));
+  // A folder of its own: others' engines may live in the common one. Short enough for a socket.
+  const folder = await mkdtemp("/tmp/rsd-");
   const daemon = spawn(process.execPath, ["--input-type=module", "-e", script], {
     env: { ...process.env, TMPDIR: folder },
     stdio: ["ignore", "pipe", "inherit"],
@@ -128,8 +129,8 @@ test("an engine ends when its daemon is killed", async () => {
   assert.equal(socketFolders.length, 1);
   daemon.kill("SIGKILL");
   await once(daemon, "exit");
-  const until = Date.now() + 5000;
-  while (isAlive(pid) && Date.now() < until) await new Promise((resolve) => setImmediate(resolve));
+  const until = Date.now() + 30_000;
+  while (isAlive(pid) && Date.now() < until) await delay(20);
   assert.equal(isAlive(pid), false, "the engine outlived its daemon");
   // The folder of a killed daemon has no owner; the engine removes it on its way out.
   assert.equal(existsSync(join(folder, socketFolders[0]!, "engine.sock")), false);
