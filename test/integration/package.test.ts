@@ -29,7 +29,7 @@ for await (const result of run.results()) {
 }
 await submitted;
 // @ts-expect-error There is no such kind.
-await openRun(session, { kind: "fold" }).catch(() => {});
+export const refused = () => openRun(session, { kind: "fold" });
 `;
 
 test("the package holds the program, and works in a project of its own", async () => {
