@@ -9,6 +9,7 @@
 import {
   areaOf,
   type Contour,
+  type ContourPoint,
   circleAround,
   cut,
   ON_CIRCLE,
@@ -19,8 +20,8 @@ import {
   boundingIds,
   type Corner,
   cornersAmong,
-  HARDLY,
   hiddenPlace,
+  isEmpty,
   isEven,
   type Neighbour,
 } from "./corners.ts";
@@ -35,18 +36,20 @@ export const TOUCH_GAP = 2 * PROBE;
  * and its corners may lie outside.
  */
 export const REACH = 1.9;
-/** So many that bound an open contact, the circle among them, are hardly all. */
-const FEW = 4;
 /** More candidates than these are not tried pair by pair. */
 const TRIED_MAX = 100;
 /**
- * Of contacts that go on beyond REACH. What bounds them out there cuts the outline too, whose points
- * stray from its curves: at a contact that begins beyond the probe it may take all of a sliver of
- * 0.2 square angstrom. With 3 one that is bounded at 5 A was wrong.
+ * Of contacts that go on beyond REACH, one in sixteen. What bounds them out there cuts the outline
+ * too, in its turn: it may move points that others leave, and at a contact that begins beyond the
+ * probe it may take all of a sliver of 0.2 square angstrom.
  */
-const FAR_REACH = 6;
+const FAR_REACHES = [3, 6, 20];
 /** Voronota's resolution, on which areas depend in the third digit. */
 const RESOLUTION: Resolution = { step: 0.2, projections: 5 };
+/** A neighbour that no point of an outline is this near to has no side on it, angstrom. */
+const STRAY = 0.0005;
+/** Chords of the circle are less than this within it, angstrom. */
+const CHORD_MAX = 0.05;
 /** Neighbours of a contact smaller than a step are at most this much farther from it, angstrom. */
 const NEAR = 1;
 /** Centres of balls that barely leave one another, angstrom: the surface between is a needle. */
@@ -57,46 +60,34 @@ export type NeighboursWithin = (reach: number) => readonly Neighbour[];
 
 /**
  * The area, square angstrom. Two passes. The first cuts with everything near, to learn who bounds
- * the contact; the corners say who does so exactly. The second cuts with those only, in Voronota's
- * order and from its circle, which for a contact that no probe reaches is drawn around the corners.
- * One contact in sixteen is open; where more may bound it than was seen, one in sixty, it is done
- * again from farther away.
+ * the contact; the corners say who does so exactly, and it is done again from farther away until
+ * they are all of them. The second cuts with those only, in Voronota's order and from its circle,
+ * which for a contact that no probe reaches is drawn around the corners.
  */
 export function contactArea(pair: Pair, neighboursWithin: NeighboursWithin): number {
   const { a, b } = pair;
   // One ball within the other: nothing is equally far from both.
   if (gapTo(a, b.x, b.y, b.z) + a.r <= Math.abs(a.r - b.r) + WITHIN) return 0;
-  const candidates = neighboursWithin(REACH);
-  const sides = sidesWithin(pair, candidates, REACH);
-  if (sides === undefined) return 0;
-  const outline = outlineBetween(pair, sides, candidates);
-  const area = areaWithin(pair, outline);
-  if (!sides.isOpen || area === 0 || !isAmiss(outline, sides, candidates)) return area;
-  const all = neighboursWithin(FAR_REACH);
-  const far = sidesWithin(pair, all, FAR_REACH);
-  return far === undefined ? area : areaWithin(pair, outlineBetween(pair, joined(sides, far), all));
-}
-
-function areaWithin(pair: Pair, outline: readonly Contour[]): number {
-  return outline.reduce((sum, contour) => sum + areaOf(pair, contour), 0);
-}
-
-/**
- * Whether an outline suggests that somebody beyond REACH bounds the contact too: it lies where the
- * contact has not begun, few bound it, or somebody near, who bounds nothing that was seen, takes a
- * point of it.
- */
-function isAmiss(
-  outline: readonly Contour[],
-  { bounding, begins }: Sides,
-  candidates: readonly Neighbour[],
-): boolean {
-  if (begins > PROBE || bounding.size <= FEW) return true;
-  return candidates.some(
-    ({ id, sphere: c }) =>
-      !bounding.has(id) &&
-      outline.some((contour) => contour.some((p) => gapTo(c, p.x, p.y, p.z) < p.gap)),
+  let candidates = neighboursWithin(REACH);
+  let sides = sidesWithin(pair, candidates, REACH);
+  let reach = REACH;
+  for (const farther of FAR_REACHES) {
+    if (sides === undefined || areAll(sides, reach)) break;
+    candidates = neighboursWithin(farther);
+    sides = joined(sides, sidesWithin(pair, candidates, farther), candidates);
+    reach = farther;
+  }
+  // Without a corner a contact is unknown to Voronota, whose cells are known by their corners.
+  if (sides === undefined || (!sides.isOpen && sides.corners.length === 0)) return 0;
+  return outlineBetween(pair, sides, candidates).reduce(
+    (sum, contour) => sum + areaOf(pair, contour),
+    0,
   );
+}
+
+/** Whether nobody beyond `reach` can be missing: a corner touches what is nearer than itself. */
+function areAll({ isOpen, corners }: Sides, reach: number): boolean {
+  return !isOpen && isEven(corners, []) && corners.every(({ sphere }) => sphere.r <= reach);
 }
 
 /** Who bounds the contact as far as a probe of radius `reach` sees; undefined for no contact. */
@@ -107,9 +98,7 @@ function sidesWithin(
 ): Sides | undefined {
   const { contours, hidden } = cutRoughly(pair, candidates, reach);
   if (contours.length === 0 && hidden === undefined) return undefined;
-  const sides = sidesOf(pair, candidates, { contours, hidden });
-  // Without a corner a contact is unknown to Voronota, whose cells are known by their corners.
-  return !sides.isOpen && sides.corners.length === 0 ? undefined : sides;
+  return sidesOf(pair, candidates, { contours, hidden, reach });
 }
 
 function outlineBetween(
@@ -125,25 +114,32 @@ function outlineBetween(
 }
 
 /** What is seen from near and from far: the larger outline is coarser and may miss a small side. */
-function joined(near: Sides, far: Sides): Sides {
+function joined(near: Sides, far: Sides | undefined, candidates: readonly Neighbour[]): Sides {
   const isNew = ({ ids, sphere }: Corner) =>
+    far === undefined ||
     far.corners.every(
       (other) =>
         Math.abs(other.sphere.r - sphere.r) > WITHIN || !ids.every((id) => other.ids.includes(id)),
     );
+  const corners = [
+    ...(far?.corners ?? []),
+    ...near.corners.filter((corner) => isNew(corner) && isEmpty(corner, candidates)),
+  ];
+  const onCircle = near.isOpen ? near.bounding : new Set<number>();
   return {
-    isOpen: far.isOpen,
-    begins: Math.min(near.begins, far.begins),
-    corners: [...far.corners, ...near.corners.filter(isNew)],
-    bounding: new Set([...near.bounding, ...far.bounding]),
+    isOpen: far?.isOpen ?? false,
+    corners,
+    bounding: new Set([
+      ...corners.flatMap(({ ids }) => ids),
+      ...(far?.bounding ?? []),
+      ...onCircle,
+    ]),
   };
 }
 
 interface Sides {
   /** Whether the contact reaches as far as the larger probe. */
   readonly isOpen: boolean;
-  /** Radius of the smallest probe that reaches it, as far as the outline tells. */
-  readonly begins: number;
   readonly corners: readonly Corner[];
   /** Ids of the neighbours that bound the contact. */
   readonly bounding: ReadonlySet<number>;
@@ -155,30 +151,61 @@ interface Rough {
   readonly hidden: MutablePoint | undefined;
 }
 
-function sidesOf(pair: Pair, candidates: readonly Neighbour[], { contours, hidden }: Rough): Sides {
-  const onOutline = new Set(contours.flatMap((c) => c.flatMap((p) => [p.before, p.after])));
-  const isOpen = onOutline.has(ON_CIRCLE);
-  const reach = hidden === undefined ? 0 : gapTo(pair.a, hidden.x, hidden.y, hidden.z) + NEAR;
-  const farthest = contours.flat().reduce((most, { gap }) => Math.max(most, gap), -REACH);
-  const cutters = candidates.filter(({ id, sphere: c, gap }) =>
-    contours.length > 0
-      ? onOutline.has(id) || (gap < 2 * farthest + HARDLY && isAt(c, contours))
-      : hidden !== undefined && gapTo(c, hidden.x, hidden.y, hidden.z) < reach,
-  );
-  let corners = cornersAmong(pair, cutters, candidates);
-  const isTried = contours.length > 0 && !isOpen && candidates.length <= TRIED_MAX;
-  if (isTried && (corners.length < 2 || !isEven(corners, []))) {
-    // The outline has lost a side: rare enough to try everything.
-    corners = cornersAmong(pair, candidates, candidates);
+function sidesOf(
+  pair: Pair,
+  candidates: readonly Neighbour[],
+  { contours, hidden, reach }: Rough & { readonly reach: number },
+): Sides {
+  const onOutline = new Set<number>();
+  let isOpen = false;
+  let farthest = -reach;
+  for (const contour of contours) {
+    for (const point of contour) {
+      onOutline.add(point.before).add(point.after);
+      isOpen ||= isOnCircle(point, reach);
+      farthest = Math.max(farthest, point.gap);
+    }
   }
-  const begins = contours.flat().reduce((least, { gap }) => Math.min(least, gap), REACH);
-  return { isOpen, begins, corners, bounding: boundingIds(corners, contours) };
+  const ends = isOpen ? contours : [];
+  let corners: Corner[] = [];
+  const isWhole = () => (isOpen || corners.length > 1) && isEven(corners, ends);
+  const tryAmong = (among: readonly Neighbour[]) => {
+    corners = cornersAmong(pair, among, candidates);
+  };
+  if (contours.length === 0 && hidden !== undefined) {
+    const near = gapTo(pair.a, hidden.x, hidden.y, hidden.z) + NEAR;
+    tryAmong(candidates.filter(({ sphere: c }) => gapTo(c, hidden.x, hidden.y, hidden.z) < near));
+  } else {
+    // A side shorter than a step may have no point, but its neighbour takes one of another's.
+    const mayBeAt = ({ id, sphere, gap }: Neighbour) =>
+      onOutline.has(id) || (gap < 2 * farthest + STRAY && isAt(sphere, contours));
+    tryAmong(candidates.filter(mayBeAt));
+  }
+  // A side is lost: rare enough to try everything. Without a corner, what is hidden is nothing.
+  const isSeen = contours.length > 0 || corners.length > 0;
+  if (isSeen && !isOpen && !isWhole() && candidates.length <= TRIED_MAX) tryAmong(candidates);
+  return { isOpen, corners, bounding: boundingIds(corners, ends) };
+}
+
+/**
+ * Whether a point is on the circle of the probe, or on a chord of it. Its labels alone do not tell: a
+ * contact that was split is closed by an edge that kept the label of the piece cut off.
+ */
+function isOnCircle({ before, after, gap }: ContourPoint, reach: number): boolean {
+  return (before === ON_CIRCLE || after === ON_CIRCLE) && gap > reach - CHORD_MAX;
 }
 
 /** Whether a neighbour takes a point of an outline, or nearly: it may have a side shorter than a
  * step there, which an outline of points does not show. */
 function isAt(c: Sphere, contours: readonly Contour[]): boolean {
-  return contours.some((contour) => contour.some((p) => gapTo(c, p.x, p.y, p.z) < p.gap + HARDLY));
+  for (const contour of contours) {
+    for (const p of contour) {
+      const [dx, dy, dz] = [p.x - c.x, p.y - c.y, p.z - c.z];
+      const reach = p.gap + STRAY + c.r;
+      if (reach > 0 && dx * dx + dy * dy + dz * dz < reach * reach) return true;
+    }
+  }
+  return false;
 }
 
 /** Cuts the circle of the larger probe with all candidates. */

@@ -25,7 +25,7 @@ export interface Corner {
 const TOUCH = 1e-9;
 /** A point nearer to a neighbour by less than this is hardly taken, angstrom: an outline strays
  * from its curves by some thousandths. */
-export const HARDLY = 0.02;
+const HARDLY = 0.02;
 /** How far the search for a hidden contact looks, and how finely. */
 const ASCENT_STEPS = 60;
 const ASCENT_STEP_MIN = 1e-3;
@@ -41,17 +41,20 @@ export function cornersAmong(
     for (let j = i + 1; j < among.length; j++) {
       const [c, d] = [among[i]!, among[j]!];
       for (const sphere of tangentSpheres(pair.a, pair.b, c.sphere, d.sphere)) {
-        const isEmpty = candidates.every(
-          (other) =>
-            other === c ||
-            other === d ||
-            gapTo(other.sphere, sphere.x, sphere.y, sphere.z) >= sphere.r - TOUCH,
-        );
-        if (isEmpty) corners.push({ sphere, ids: [c.id, d.id] });
+        const corner: Corner = { sphere, ids: [c.id, d.id] };
+        if (isEmpty(corner, candidates)) corners.push(corner);
       }
     }
   }
   return corners;
+}
+
+/** Whether no candidate overlaps a corner. */
+export function isEmpty({ sphere, ids }: Corner, candidates: readonly Neighbour[]): boolean {
+  const { x, y, z, r } = sphere;
+  return candidates.every(
+    ({ id, sphere: other }) => ids.includes(id) || gapTo(other, x, y, z) >= r - TOUCH,
+  );
 }
 
 /**

@@ -180,6 +180,34 @@ test("a side much shorter than a step is not lost, also where the contact is ope
   near(areaAmong(a, b, [...sides, ...crowd]), 11.4231, 5e-5);
 });
 
+test("a neighbour that bounds an open contact only beyond 5 A takes its turn", () => {
+  // C of a glycine and OG of the serine behind it. Voronota: 0.700441, and 0.700589 without the N.
+  const a = { x: -18.29, y: -14.51, z: -48.624, r: 1.7 };
+  const b = { x: -16.72, y: -11.848, z: -50.859, r: 1.52 };
+  const sides = [
+    { x: -14.437, y: -12.898, z: -49.281, r: 1.52 },
+    { x: -17.741, y: -14.876, z: -47.26, r: 1.7 },
+    { x: -19.499, y: -14.353, z: -48.796, r: 1.52 },
+    { x: -17.398, y: -14.376, z: -49.601, r: 1.55 },
+    { x: -17.951, y: -12.507, z: -51.097, r: 1.7 },
+  ];
+  near(areaAmong(a, b, sides), 0.700441, 5e-7);
+});
+
+test("a contact that was split and closed again is not taken for an open one", () => {
+  // CA and CD of a proline, with five sides that no probe reaches. Voronota: 0.441806.
+  const a = { x: 55.996, y: 70.022, z: -59.082, r: 1.7 };
+  const b = { x: 55.904, y: 68.976, z: -61.281, r: 1.7 };
+  const sides = [
+    { x: 57.362, y: 72.48, z: -61.173, r: 1.7 },
+    { x: 54.708, y: 71.956, z: -59.728, r: 1.52 },
+    { x: 57.387, y: 70.047, z: -59.731, r: 1.7 },
+    { x: 55.182, y: 69.25, z: -60.028, r: 1.55 },
+    { x: 57.336, y: 69.05, z: -60.855, r: 1.7 },
+  ];
+  near(areaAmong(a, b, sides), 0.441806, 5e-7);
+});
+
 test("clusters are the dense parts, numbered by their first node", () => {
   const edges = { source: [] as number[], target: [] as number[] };
   const join = (a: number, b: number) => {
