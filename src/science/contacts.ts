@@ -34,6 +34,8 @@ export interface ContactGraph {
 /** Builds the graph. Throws RaysidueError where there is no contact, or far too many. */
 export function findContacts(complex: PreparedComplex): ContactGraph {
   const [antibody, antigen] = eligibleAtoms(complex);
+  checkAminoAcids(complex, antibody, "antibody");
+  checkAminoAcids(complex, antigen, "antigen");
   const graph = new GraphBuilder();
   const cells = new CellList(complex, antigen, INTERFACE_CUTOFF);
   const found: number[] = [];
@@ -72,6 +74,18 @@ function eligibleAtoms(complex: PreparedComplex): [number[], number[]] {
     }
   }
   return chains;
+}
+
+/** Throws for a part that no atom can be a node of: nothing is too far from it, it is not there. */
+function checkAminoAcids(complex: PreparedComplex, atoms: readonly number[], part: string): void {
+  if (atoms.length > 0) return;
+  const own = complex.residues.filter(({ chain }) => chain === (part === "antibody" ? 0 : 1));
+  const isHetero = own.length > 0 && own.every((residue) => residue.isHetero);
+  const text = isHetero
+    ? `the ${part} of ${complex.name} has HETATM residues only, which are no part of the graph; ` +
+      "write its amino acids as ATOM, or name other chains"
+    : `the ${part} of ${complex.name} has none of the twenty amino acids; name other chains`;
+  throw new RaysidueError("bad-input", `${complex.where}: ${text}`);
 }
 
 function distanceOf({ x, y, z }: PreparedComplex, a: number, b: number): number {

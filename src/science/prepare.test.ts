@@ -120,6 +120,16 @@ test("chains that are not there, or named twice, and chains that do not touch", 
     () => buildGraph(prepareComplex(apart, { heavy: "H", antigen: ["A"] }, "original"), none),
     /^pose\.pdb:1: no atom of the antibody of pose is within 5 A/,
   );
+  const complex = prepareComplex(apart, { heavy: "H", antigen: ["A"] }, "original");
+  const hetero = (chain: 0 | 1) => ({
+    ...complex,
+    residues: complex.residues.map((r) => (r.chain === chain ? { ...r, isHetero: true } : r)),
+  });
+  rejects(
+    () => buildGraph(hetero(0), none),
+    /^pose\.pdb:1: the antibody of pose has HETATM residues only, .* as ATOM, or name other/,
+  );
+  rejects(() => buildGraph(hetero(1), none), /the antigen of pose has HETATM residues only/);
 });
 
 test("two atoms at one place are refused by name, two close ones are scored", async () => {
