@@ -65,6 +65,11 @@ export function cannotRead(thrown: unknown, path: string): RaysidueError {
     const text = `cannot read ${path}: the link leads in a circle`;
     return new RaysidueError("bad-input", text, { cause: thrown });
   }
+  // Bytes of a name that are no UTF-8 have become this character, and no longer name the file.
+  if (errno === "ENOENT" && path.includes("\u{fffd}")) {
+    const text = `cannot read ${path}: its name is not UTF-8; rename the file`;
+    return new RaysidueError("bad-input", text, { cause: thrown });
+  }
   return fromSystemError(thrown, `cannot read ${path}`);
 }
 

@@ -102,6 +102,18 @@ test("missing paths are known before the first input is given out", async () => 
   await assert.rejects(namesOf([good, missing]), badInput(/missing\.fa: no such file/));
 });
 
+test("a file whose name is not UTF-8 is said to have such a name", async () => {
+  await mkdir(join(folder, "names"), { recursive: true });
+  const path = Buffer.concat([
+    Buffer.from(join(folder, "names", "caf")),
+    Buffer.from("e92e6661", "hex"),
+  ]);
+  await writeFile(path, TEXT);
+  const wanted = badInput(/caf\u{fffd}\.fa: its name is not UTF-8; rename the file$/u);
+  await assert.rejects(namesOf([path.toString()]), wanted);
+  await assert.rejects(readAll(join(folder, "names")), wanted);
+});
+
 test("folders: FASTA only, sorted, hidden ones left out, deeper on request", async () => {
   for (const name of ["b.fa", "A.FASTA.gz", "c.txt", ".hidden.fa", "sub/d.faa", "sub/e/f.seq"]) {
     await put(`tree/${name}`, TEXT);
