@@ -32,6 +32,7 @@ import { LISTINGS } from "../plan/listings.ts";
 import type { Plan } from "../plan/plan.ts";
 import { NAME_COLUMNS } from "../plan/read-sequences.ts";
 import { DetectedPoses, type Detection, type PosePlace } from "./detected-poses.ts";
+import { EqualNames } from "./equal-names.ts";
 import {
   ENTRIES_MAX,
   PoseBook,
@@ -107,6 +108,7 @@ class PoseReader {
   readonly #options: ReadPosesOptions;
   readonly #parts: ReaderParts;
   readonly #notices: string[] = [];
+  readonly #equalNames = new EqualNames();
   #files = 0;
   #records = 0;
   #refused = 0;
@@ -120,7 +122,7 @@ class PoseReader {
 
   /** What a person should hear. */
   get notices(): readonly string[] {
-    return this.#notices;
+    return [...this.#notices, ...this.#equalNames.notices];
   }
 
   async read(): Promise<Omit<PoseCounts, "warnings">> {
@@ -244,6 +246,7 @@ class PoseReader {
     data: Uint8Array,
   ): Promise<void> {
     this.#records++;
+    this.#equalNames.add(name);
     this.#plan.addItem({ digest, data, length, cost });
     const note = `${file}:${line}${said === undefined ? "" : `; ${said}`}`;
     await this.#parts.names.write([[name, file, line, note, ""]]);
