@@ -13,6 +13,7 @@ import {
   assertComplete,
   assertNothingLeft,
   environment,
+  firstShards,
   startSlowRun,
 } from "../support/ray-runs.ts";
 import { Sandbox } from "../support/sandbox.ts";
@@ -56,6 +57,7 @@ for (const way of ["bridge", "Ray Client"]) {
     const address = way === "bridge" ? ray.bridge.url : client();
     const flags = ["--max-workers", "3", "--node-start", NODE_START];
     const driver = startSlowRun(sandbox, address, flags, LONGER);
+    await firstShards(sandbox);
     const asking = /asking Ray's autoscaler for [23] nodes: \d+ s of work are left/;
     await driver.printed(asking, "stderr");
     await assertComplete(sandbox, driver);
