@@ -43,8 +43,6 @@ export interface RayNodesOptions {
   readonly count: number;
   readonly cpus: number;
   readonly environment?: Readonly<Record<string, string>>;
-  /** Of each node. */
-  readonly objectStoreBytes?: number;
   readonly dashboard?: boolean;
   /** Where nodes find programs; absent: where this process does. */
   readonly programs?: string;
@@ -57,14 +55,12 @@ export class RayNodes {
   readonly #namespace: string;
   readonly #bin: string;
   readonly #environment: Readonly<Record<string, string>>;
-  readonly #objectStoreBytes: number;
   #count = 0;
 
   private constructor(folder: string, bin: string, options: RayNodesOptions) {
-    const { environment, programs = process.env.PATH ?? "", objectStoreBytes = 1e8 } = options;
+    const { environment, programs = process.env.PATH ?? "" } = options;
     this.folder = folder;
     this.#bin = bin;
-    this.#objectStoreBytes = objectStoreBytes;
     this.#namespace = `raysidue-${process.pid}`;
     this.#environment = {
       PATH: `${bin}:${programs}`,
@@ -165,7 +161,7 @@ export class RayNodes {
       `--node-ip-address=${address}`,
       `--num-cpus=${cpus}`,
       "--num-gpus=0",
-      `--object-store-memory=${this.#objectStoreBytes}`,
+      "--object-store-memory=100000000",
       "--disable-usage-stats",
     ];
     await this.exec("ray", settings, environment);
