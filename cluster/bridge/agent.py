@@ -272,8 +272,7 @@ class NodeAgent:
 
     def missing(self, files_text: str) -> str:
         """Digests of those files that this node has not."""
-        with self._change:
-            self._heard = time.monotonic()
+        self._hear()
         with self._install_lock:
             files = json.loads(files_text)
             return json.dumps([file["digest"] for file in files if not self._is_present(file)])
@@ -282,8 +281,7 @@ class NodeAgent:
         """The next piece of a file; the last one makes it count."""
         file = json.loads(file_text)
         digest = file["digest"]
-        with self._change:
-            self._heard = time.monotonic()
+        self._hear()
         with self._install_lock:
             try:
                 self._write_piece(file, piece)
@@ -300,8 +298,7 @@ class NodeAgent:
 
     def read(self, path: str, offset: int) -> str:
         """A piece of a file of a run that was left on this node, and the file's size."""
-        with self._change:
-            self._heard = time.monotonic()
+        self._hear()
         root = os.path.realpath(self._runs_folder())
         try:
             whole = os.path.realpath(os.path.join(root, path))
@@ -326,6 +323,11 @@ class NodeAgent:
         with self._change:
             self._change.wait_for(lambda: self._state in FINAL_STATES, timeout=5.0)
             return json.dumps(self._describe())
+
+    def _hear(self) -> None:
+        """Somebody asked: this agent is not forgotten."""
+        with self._change:
+            self._heard = time.monotonic()
 
     def _describe(self) -> dict[str, Any]:
         child = self._child

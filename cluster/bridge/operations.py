@@ -222,8 +222,6 @@ class Operations:
     def _result(self, name: str, ref: ray.ObjectRef) -> dict[str, Any]:
         try:
             return self._status(name, json.loads(ray.get(ref, timeout=CALL_SECONDS)))
-        except ray.exceptions.ActorUnavailableError as thrown:
-            return self._lost(name, _one_line(thrown))
         except ray.exceptions.RayError as thrown:
             return self._lost(name, _one_line(thrown))
 
