@@ -3,6 +3,7 @@
  */
 import { type Command, Option } from "commander";
 import type { AnnotateInput } from "../driver/api.ts";
+import { DEFAULT_NUMBERING, NUMBERINGS, type Numbering } from "../kind/annotate.ts";
 import { addDetachOption, type DetachFlags, detachJob } from "./detach.ts";
 import { addJobOptions, type JobFlags, runJob } from "./job-options.ts";
 import { parseFraction, parseList } from "./option-values.ts";
@@ -10,6 +11,7 @@ import { parseFraction, parseList } from "./option-values.ts";
 type AnnotateFlags = JobFlags &
   DetachFlags &
   Required<Pick<AnnotateInput, "chains" | "minConfidence">> & {
+    readonly numbering: Numbering;
     readonly species?: true | undefined;
   };
 
@@ -21,6 +23,11 @@ export function addAnnotateCommand(program: Command): void {
       new Option("--chains <chains>", "H, K, L of antibodies; A, B, G, D of T-cell receptors")
         .argParser(parseList(["H", "K", "L", "A", "B", "G", "D"]))
         .default(["H", "K", "L"]),
+    )
+    .addOption(
+      new Option("--numbering <by>", "immunum, or 20 ms a chain: anarci, as poses are labelled")
+        .choices(Object.keys(NUMBERINGS))
+        .default(DEFAULT_NUMBERING),
     )
     .option("--species", "tell species, V and J genes by the nearest germlines (fetched once)")
     .option("--min-confidence <share>", "of a domain's alignment, 0 to 1", parseFraction, 0.5);
@@ -36,10 +43,10 @@ export function addAnnotateCommand(program: Command): void {
     await runJob(inputs, flags, {
       run: async (session, options) => {
         const { annotate, formatDomains } = await import("../driver/sequences/annotate.ts");
-        const { chains, minConfidence } = flags;
+        const { chains, minConfidence, numbering } = flags;
         const parameters = { chains, minConfidence };
         const species = flags.species === true;
-        const summary = await annotate(session, { ...options, parameters, species });
+        const summary = await annotate(session, { ...options, parameters, numbering, species });
         options.observer?.onNotice?.(formatDomains(summary));
         return summary;
       },

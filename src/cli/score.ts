@@ -116,7 +116,7 @@ async function runScore(inputs: string[], flags: ScoreFlags): Promise<void> {
         cures: flags.cure === true,
         regions:
           regions === undefined
-            ? api.annotatedRegions({ onlyFirst: flags.compat === true })
+            ? api.annotatedRegions({ asOriginal: flags.compat === true })
             : await api.openRegionTable(regions),
         ...(embedding !== undefined && { embedding }),
         parameters,

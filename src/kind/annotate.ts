@@ -9,9 +9,16 @@ import { z } from "zod";
 import { RaysidueError } from "../base/errors.ts";
 import { RARE_LETTERS, type SequenceRules } from "./sequence.ts";
 
-/** The engine, and what it must be: cluster/engines/annotate/engine.py says the same. */
-export const ANNOTATE_ENGINE = "annotate";
-export const ANNOTATE_FINGERPRINT = "immunum-2.0.0+anchors-1";
+/**
+ * Ways to number a sequence: which engine does it, and what that must be (the engine.py of
+ * cluster/engines/ENGINE says the same). Immunum is fast; ANARCI is what DeepRank-Ab labels by.
+ */
+export const NUMBERINGS = {
+  immunum: { engine: "annotate", fingerprint: "immunum-2.0.0+anchors-1" },
+  anarci: { engine: "anarci", fingerprint: "anarci-2026.2.13.2+pyhmmer-0.12.3" },
+} as const;
+export type Numbering = keyof typeof NUMBERINGS;
+export const DEFAULT_NUMBERING: Numbering = "immunum";
 
 /** Antibody heavy, kappa, lambda; then T-cell receptor alpha, beta, gamma, delta. */
 export const CHAINS = ["H", "K", "L", "A", "B", "G", "D"] as const;
@@ -38,7 +45,10 @@ export const ANNOTATE_PARAMETERS = z.strictObject({
     .array(z.enum(CHAINS))
     .min(1)
     .default([...ANTIBODY_CHAINS]),
-  /** Alignments below this are no domain, 0 to 1. Lysozyme reaches 0.08, odd antibodies 0.6. */
+  /**
+   * Of immunum: alignments below this are no domain, 0 to 1. Lysozyme reaches 0.08, odd antibodies
+   * 0.6. ANARCI asks for 80 bits instead.
+   */
   minConfidence: z.number().min(0).max(1).default(0.5),
 });
 export type AnnotateInput = z.input<typeof ANNOTATE_PARAMETERS>;

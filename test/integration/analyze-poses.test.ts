@@ -16,9 +16,7 @@ import { SCORER_ENVIRONMENT, scorerProblem } from "../support/scorer.ts";
 
 const environment = { ...SCORER_ENVIRONMENT, ...ENGINE_ENVIRONMENT };
 const skip =
-  (await scorerProblem()) ||
-  (await prepareEngine("cluster", "engines", "annotate")).missing ||
-  false;
+  (await scorerProblem()) || (await prepareEngine("cluster", "engines", "anarci")).missing || false;
 
 interface Analysis {
   readonly inputs: {

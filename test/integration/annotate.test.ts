@@ -14,6 +14,7 @@ import {
   SUMMARY_COLUMNS,
 } from "../../src/driver/sequences/annotation-tables.ts";
 import { GERMLINE_COLUMNS } from "../../src/driver/sequences/germline-fields.ts";
+import { NUMBERINGS } from "../../src/kind/annotate.ts";
 import { fastaOf } from "../support/fasta-text.ts";
 import { readFailed, readIndex, readReport, readTable } from "../support/outputs.ts";
 import { ENGINE_ENVIRONMENT, prepareEngine } from "../support/python-engines.ts";
@@ -32,6 +33,9 @@ const MOUSE =
   "DIVMTQSQKFMSTSVGDRVSITCKASQNVGTAVAWYQQKPGQSPKLMIYSASNRYTGVPDRFTGSGSGTDFTLTISNMQSEDLADYFCQQYSSYPLTFGAGTKLELK";
 const LYSOZYME =
   "KVFGRCELAAAMKRHGLDNYRGYSLGNWVCAAKFESNFNTQATNRNTDGSTDYGILQINSRWWCNDGRTPGSRNLCNIPCSALLSSDITASVNCAKKIVSDGNGMNAWVAWRNRCKGTDVQAWIRGCRL";
+/** A lambda chain that lacks two residues between CDR2 and framework 3 (PDB 5C7X, chain L). */
+const GAPPED =
+  "DIELTQPPSVSVAPGQTARISCSGDSIGKKYAYWYQQKPGQAPVLVIYKKRPSGIPERFSGSNSGNTATLTISGTQAEDEADYYCSAWGDKGMVFGGGTKLTVL";
 /** The A6 T-cell receptor's alpha chain, variable domain (PDB 1QRN). */
 const RECEPTOR =
   "KEVEQNSGPLSVPEGAIASLNCTYSDRGSQSFFWYRQYSGKSPELIMFIYSNGDKEDGRFTAQLNKASQYVSLLIRDSQPSDSATYLCAVTTDSWGKLQFGAGTQVVVTP";
@@ -108,6 +112,26 @@ describe("annotate", () => {
     // A residue is missing at 92 or at 93; germlines say 92, the alignment 93.
     assert.deepEqual(wrongChains, ["5eoc_M|Light|M"]);
     assert.equal(wrongCount, 1);
+  });
+
+  test("--numbering anarci: the same of whole domains, its own where residues lack", async (context) => {
+    const engine = await prepareEngine("cluster", "engines", "anarci");
+    if (isMissing(context)) return;
+    if (engine.missing !== undefined) return context.skip(`no engine: ${engine.missing}`);
+    const linked = `${HEAVY}GGGGSGGGGSGGGGS${KAPPA}`;
+    const records = Object.entries({ linked, NANOBODY, LYSOZYME, GAPPED });
+    const all = records.map(([id, sequence]) => ({ id, sequence }));
+    const ours = await annotate(all);
+    const theirs = await annotate(all, "--numbering", "anarci");
+    const whole = (rows: typeof ours.residues) =>
+      rows.filter(({ sequence_id }) => sequence_id !== "GAPPED");
+    assert.deepEqual(whole(theirs.residues), whole(ours.residues));
+    const cdr2 = ({ summary }: typeof ours) =>
+      summary.find(({ sequence_id }) => sequence_id === "GAPPED")!.cdr2_aa;
+    // Two residues of IYKDSERPSG are missing: IYKKRPSG.
+    assert.equal(cdr2(theirs), "KK");
+    assert.equal(cdr2(ours), "K");
+    assert.ok(JSON.stringify(readReport(theirs.folder)).includes(NUMBERINGS.anarci.fingerprint));
   });
 
   test("--species: the nearest germlines, of the same folder without computing", async (context) => {

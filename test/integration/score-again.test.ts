@@ -33,7 +33,7 @@ test("known files are not opened, changed ones are", { skip }, () =>
 );
 
 test("nor are they where chains are found", { skip }, async (context) => {
-  const { missing } = await prepareEngine("cluster", "engines", "annotate");
+  const { missing } = await prepareEngine("cluster", "engines", "anarci");
   if (missing !== undefined) return context.skip(`no engine: ${missing}`);
   await scoreAgain("auto");
 });

@@ -16,9 +16,7 @@ import { SCORER_ENVIRONMENT, scorerProblem } from "../support/scorer.ts";
 
 const environment = { ...SCORER_ENVIRONMENT, ...ENGINE_ENVIRONMENT };
 const skip =
-  (await scorerProblem()) ||
-  (await prepareEngine("cluster", "engines", "annotate")).missing ||
-  false;
+  (await scorerProblem()) || (await prepareEngine("cluster", "engines", "anarci")).missing || false;
 
 /** Poses whose score does not depend on the original's faults, and where its numbering is ours. */
 const NAMES = ["1VFB", "3RVW", "5E5M", "6EY6"];
@@ -50,8 +48,6 @@ describe("score with the default annotation", { skip }, () => {
     for (const name of NAMES) {
       near(scoreOf(name), truthOf(name).output.variant_embedding_zero, 1e-5, name);
     }
-    // ANARCI puts two residues of its lambda chain into CDR2, immunum one: see docs/scoring.md.
-    near(scoreOf("5C7X"), truthOf("5C7X").output.variant_embedding_zero, 0.0065, "5C7X");
     for (const { id, note } of await readIndex(out)) {
       const { heavy, light, antigen_chains_input: antigen } = truthOf(id).source;
       const role = light === null ? `nanobody "${heavy}"` : `heavy "${heavy}", light "${light}"`;

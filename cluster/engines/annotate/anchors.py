@@ -10,10 +10,8 @@ a fourth framework which the alignment cut short is completed, and positions kee
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-# A position and its insertion: (111, 0) is 111, (111, 1) is 111A.
-Position = tuple[int, int]
+from domain_row import Domain, Position
 
 LIGHT = "KL"
 FIRST_CDR3, LAST_CDR3 = 105, 117
@@ -23,16 +21,6 @@ LAST_LIGHT, LAST = 127, 128
 CDR3_POSITIONS = LAST_CDR3 - FIRST_CDR3 + 1
 INSERTIONS_MAX = 26
 J_MOTIF = re.compile("[FW]G.G")
-
-
-@dataclass
-class Domain:
-    """A numbered domain: residue `start + i` of the sequence stands at `positions[i]`."""
-
-    chain: str
-    start: int
-    confidence: float
-    positions: list[Position]
 
 
 def anchor(domain: Domain, sequence: str) -> None:

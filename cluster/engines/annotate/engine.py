@@ -1,28 +1,22 @@
 """The annotate engine: IMGT numbering of antibody and T-cell receptor domains.
 
-Owns: calling immunum (https://github.com/ENPICOM/immunum, MIT) and the bytes of a row, which
-src/kind/annotate.ts reads. Invariant: equal items give equal rows. Deliberately not here: regions
-and tables, which follow from positions, and the protocol (raysidue_engine.py).
-
-A row, little-endian: version u8 (1), domains u8, note bytes u16, note; then of each domain chain u8
-(a letter), insertion-coded u8 (0), residues u16, first residue u32 (0-based), confidence f32, and
-one byte a residue of its position, one of its insertion (0 none, 1 A, 2 B ...).
+Owns: calling immunum (https://github.com/ENPICOM/immunum, MIT). Invariant: equal items give equal
+rows. Deliberately not here: regions and tables, which follow from positions, rows (domain_row.py)
+and the protocol (raysidue_engine.py).
 """
 
 from __future__ import annotations
 
 import re
-import struct
 
 import immunum
-from anchors import Domain, Position, anchor
+from anchors import anchor
+from domain_row import Domain, Position, pack
 from finder import DomainFinder
-
 from raysidue_engine import Opening, Refused, serve
 
 # Of immunum and of the corrections in anchors.py; must be what src/kind/annotate.ts says.
 FINGERPRINT = "immunum-2.0.0+anchors-1"
-ROW_VERSION = 1
 # 2,000 domains a second: a tenth of a second a micro-batch.
 TOKENS_MAX = 20_000
 LABEL = re.compile("([0-9]+)([A-Z]?)")
@@ -30,7 +24,6 @@ LABEL = re.compile("([0-9]+)([A-Z]?)")
 UNKNOWN = bytes.maketrans(b"BJOUZ_", b"XXXXXX")
 # What immunum aligns. Longer ones are numbered in pieces that share more than a domain's length.
 PIECE_RESIDUES, SHARED_RESIDUES = 10_000, 400
-DOMAINS_MAX = 255
 
 
 class Annotator:
@@ -62,10 +55,7 @@ class Annotator:
                 domain = Domain(found["chain"], start, found["confidence"], positions)
                 anchor(domain, sequence)
                 domains.append(domain)
-        if len(domains) > DOMAINS_MAX:
-            note = f"{len(domains)} domains, of which the first {DOMAINS_MAX} are listed"
-            return _pack(domains[:DOMAINS_MAX], note)
-        return _pack(domains, "" if domains else note)
+        return pack(domains, note)
 
 
 def _pieces(length: int) -> range:
@@ -85,18 +75,6 @@ class _Positions(dict[str, Position]):
 
 
 _POSITIONS = _Positions()
-
-
-def _pack(domains: list[Domain], note: str) -> bytes:
-    text = note.encode("utf-8")[:1000]
-    parts = [struct.pack("<BBH", ROW_VERSION, len(domains), len(text)), text]
-    for domain in domains:
-        count = len(domain.positions)
-        head = (ord(domain.chain), 0, count, domain.start, domain.confidence)
-        parts.append(struct.pack("<BBHIf", *head))
-        parts.append(bytes(position for position, _ in domain.positions))
-        parts.append(bytes(insertion for _, insertion in domain.positions))
-    return b"".join(parts)
 
 
 def _open(opening: Opening) -> Annotator:

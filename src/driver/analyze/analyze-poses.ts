@@ -21,7 +21,7 @@ import { spaceDigest } from "../../store/content-key.ts";
 import type { Session } from "../fleet/session.ts";
 import { LISTINGS } from "../plan/listings.ts";
 import type { Plan } from "../plan/plan.ts";
-import { annotatedRegions } from "../poses/annotated-regions.ts";
+import { annotatedRegions, POSE_NUMBERING } from "../poses/annotated-regions.ts";
 import { readPoses } from "../poses/read-poses.ts";
 import type { RegionSource } from "../poses/region-source.ts";
 import type { ScalarSource } from "../poses/scalar-source.ts";
@@ -89,7 +89,7 @@ class Poses implements Subject {
   }
 
   async prepare(session: Session, onNotice: (text: string) => void): Promise<void> {
-    if (this.readsWithFleet) await annotationStage().prepare?.(session, onNotice);
+    if (this.readsWithFleet) await annotationStage(POSE_NUMBERING).prepare?.(session, onNotice);
   }
 
   async read(plan: Plan, context: ReadContext): Promise<InputCounts> {
@@ -198,7 +198,7 @@ class Poses implements Subject {
     if (chains !== "auto" && regions === undefined) {
       const { sequences, factor } = this.#asked.domains;
       const items = [...sequences].map((each) => ({ data: Buffer.from(each), cost: each.length }));
-      questions.push({ ...annotationStage(), items, factor });
+      questions.push({ ...annotationStage(POSE_NUMBERING), items, factor });
     }
     if (target !== undefined) {
       const { model, input, space } = target;

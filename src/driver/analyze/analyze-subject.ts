@@ -8,11 +8,12 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ensureFolder } from "../../base/files.ts";
 import {
-  ANNOTATE_ENGINE,
-  ANNOTATE_FINGERPRINT,
   ANNOTATE_RULES,
   type AnnotateInput,
   canonicalAnnotate,
+  DEFAULT_NUMBERING,
+  NUMBERINGS,
+  type Numbering,
   resolveAnnotate,
 } from "../../kind/annotate.ts";
 import type { SequenceRules } from "../../kind/sequence.ts";
@@ -109,23 +110,30 @@ export async function embeddingSubject(
 }
 
 /** Sequences that would be annotated. */
-export function annotationSubject(from: SubjectInputs, input: AnnotateInput = {}): Subject {
-  const stage = annotationStage(input);
+export function annotationSubject(
+  from: SubjectInputs,
+  input: AnnotateInput = {},
+  numbering: Numbering = DEFAULT_NUMBERING,
+): Subject {
+  const stage = annotationStage(numbering, input);
   const target = { rules: ANNOTATE_RULES, purpose: "annotated" };
   return sequencesSubject(from, { ...stage, ...target, costOf: (length) => length });
 }
 
-export function annotationStage(input: AnnotateInput = {}): Stage {
+export function annotationStage(numbering: Numbering, input: AnnotateInput = {}): Stage {
+  const { engine, fingerprint } = NUMBERINGS[numbering];
   return {
     space: {
-      kind: "annotate",
-      fingerprint: ANNOTATE_FINGERPRINT,
+      ...{ kind: "annotate", fingerprint, model: engine },
       parameters: canonicalAnnotate(resolveAnnotate(input)),
-      model: ANNOTATE_ENGINE,
     },
-    prepare: (session, onNotice) => session.prepareEngine(ANNOTATE_ENGINE, onNotice),
+    prepare: (session, onNotice) => session.prepareEngine(engine, onNotice),
     async compute(session, items, options) {
-      await annotate(session, { parameters: input, ...(await sampleJob(items, options)) });
+      await annotate(session, {
+        parameters: input,
+        numbering,
+        ...(await sampleJob(items, options)),
+      });
     },
   };
 }

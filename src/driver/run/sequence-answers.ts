@@ -42,7 +42,7 @@ export interface SequenceQuestion<T> {
   gflopOf(cost: number): number;
   /** Called before anything is computed, and only then. */
   prepare?(): Promise<void>;
-  decode(payload: Uint8Array, item: { readonly length: number }): T;
+  decode(payload: Uint8Array, item: { readonly length: number; readonly sequence: string }): T;
 }
 
 export interface SequenceAnswers<T> {
@@ -125,7 +125,10 @@ async function readAnswers<T>(
       const sequence = sequences[at++]!;
       const place = item === undefined ? undefined : plan.distinct.place(item);
       if (place === undefined) failed.set(sequence, failures.get(item!) ?? "not computed");
-      else known.set(sequence, question.decode(await stores[place.store]!.read(place), { length }));
+      else {
+        const payload = await stores[place.store]!.read(place);
+        known.set(sequence, question.decode(payload, { length, sequence }));
+      }
     }
   }
   return { known, failed };

@@ -5,11 +5,12 @@
  * without an antibody domain is a result, not a failure.
  */
 import {
-  ANNOTATE_ENGINE,
-  ANNOTATE_FINGERPRINT,
   ANNOTATE_RULES,
   type AnnotateInput,
   canonicalAnnotate,
+  DEFAULT_NUMBERING,
+  NUMBERINGS,
+  type Numbering,
   resolveAnnotate,
 } from "../../kind/annotate.ts";
 import { type LocatedGermlines, openGermlines } from "../../model/germlines.ts";
@@ -23,6 +24,7 @@ import { type JobOptions, runSequenceJob } from "./sequence-job.ts";
 
 export interface AnnotateOptions extends JobOptions {
   readonly parameters?: AnnotateInput;
+  readonly numbering?: Numbering;
   /** Tells species, V and J genes of the nearest germlines; their table is fetched once. */
   readonly species?: boolean;
 }
@@ -81,11 +83,11 @@ export async function annotate(
 ): Promise<AnnotateSummary> {
   const startedAt = performance.now();
   const parameters = resolveAnnotate(options.parameters ?? {});
+  const { engine, fingerprint } = NUMBERINGS[options.numbering ?? DEFAULT_NUMBERING];
   const located = options.species ? await fetchGermlines(options) : undefined;
   const germlines = located && (await openGermlines(located));
   const identity = {
-    kind: "annotate",
-    fingerprint: ANNOTATE_FINGERPRINT,
+    ...{ kind: "annotate", fingerprint },
     parameters: canonicalAnnotate(parameters),
   };
   await using folder = await OutputFolder.open(options.outputFolder, {
@@ -98,16 +100,16 @@ export async function annotate(
     folder,
     startedAt,
     target: {
-      space: { ...identity, model: ANNOTATE_ENGINE },
+      space: { ...identity, model: engine },
       rules: ANNOTATE_RULES,
       purpose: "annotated",
-      request: { ...identity, model: "", engine: ANNOTATE_ENGINE },
+      request: { ...identity, model: "", engine },
       costOf: (length) => length,
       gflopOf: () => 0,
     },
     facts: {
       kind: "annotate",
-      engine: { name: ANNOTATE_ENGINE, fingerprint: ANNOTATE_FINGERPRINT },
+      engine: { name: engine, fingerprint },
       parameters,
       ...(located && {
         germlines: {
@@ -122,7 +124,7 @@ export async function annotate(
         return tables?.domains ?? {};
       },
     },
-    prepare: (onNotice) => session.prepareEngine(ANNOTATE_ENGINE, onNotice),
+    prepare: (onNotice) => session.prepareEngine(engine, onNotice),
     openTables: async (plan) => {
       tables = await AnnotationTables.create(folder, plan, { parameters, germlines });
       return tables;
@@ -131,7 +133,7 @@ export async function annotate(
   const withoutDomain = tables?.withoutDomain ?? 0;
   const { domains = {}, species = {} } = tables ?? {};
   return {
-    ...{ outputFolder, fingerprint: ANNOTATE_FINGERPRINT, withoutDomain, domains, species },
+    ...{ outputFolder, fingerprint, withoutDomain, domains, species },
     ...rest,
   };
 }

@@ -21,6 +21,7 @@ const ENGINES_FOLDER = fileURLToPath(new URL("../../../../cluster/engines", impo
 
 const BUILT_IN: ReadonlyMap<string, EngineSource> = new Map([
   ["annotate", { type: "python", folder: join(ENGINES_FOLDER, "annotate") }],
+  ["anarci", { type: "python", folder: join(ENGINES_FOLDER, "anarci") }],
 ]);
 
 type EngineSource =
