@@ -20,6 +20,7 @@ import {
   boundingIds,
   type Corner,
   cornersAmong,
+  endsOfOdd,
   hiddenPlace,
   isEmpty,
   isEven,
@@ -183,7 +184,10 @@ function sidesOf(
   }
   // A side is lost: rare enough to try everything. Without a corner, what is hidden is nothing.
   const isSeen = contours.length > 0 || corners.length > 0;
-  if (isSeen && !isOpen && !isWhole() && candidates.length <= TRIED_MAX) tryAmong(candidates);
+  if (isSeen && !isOpen && !isWhole()) {
+    // Among many, as where chains clash: who makes a corner with a side that lacks an end.
+    tryAmong(candidates.length <= TRIED_MAX ? candidates : endsOfOdd(pair, corners, candidates));
+  }
   return { isOpen, corners, bounding: boundingIds(corners, ends) };
 }
 

@@ -73,6 +73,29 @@ export function isEven(corners: readonly Corner[], contours: readonly Contour[])
   return [...counts.values()].every((count) => count % 2 === 0);
 }
 
+/**
+ * Neighbours of the corners, and those that make another with a neighbour of an odd number of them:
+ * a side whose other end is missing meets there a side that was lost.
+ */
+export function endsOfOdd(
+  pair: Pair,
+  corners: readonly Corner[],
+  candidates: readonly Neighbour[],
+): Neighbour[] {
+  const ids = boundingIds(corners, []);
+  const odd = candidates.filter(
+    ({ id }) => corners.filter((corner) => corner.ids.includes(id)).length % 2 === 1,
+  );
+  for (const one of odd) {
+    for (const other of candidates) {
+      if (other !== one && cornersAmong(pair, [one, other], candidates).length > 0) {
+        ids.add(other.id);
+      }
+    }
+  }
+  return candidates.filter(({ id }) => ids.has(id));
+}
+
 /** Neighbours of a corner, or next to the circle on the outline. */
 export function boundingIds(corners: readonly Corner[], contours: readonly Contour[]): Set<number> {
   const ids = new Set(corners.flatMap((corner) => corner.ids));
