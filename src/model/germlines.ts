@@ -9,43 +9,17 @@ import { z } from "zod";
 import { RaysidueError } from "../base/errors.ts";
 import { type Germline, type GermlineTable, germlineOf, POSITIONS } from "../science/germlines.ts";
 import { GERMLINE_TABLE, GERMLINES } from "./catalog.ts";
-import { fingerprintOf } from "./fingerprint.ts";
-import {
-  cacheRootOf,
-  checkPinned,
-  digestFiles,
-  type LocateOptions,
-  type ModelFile,
-  notPulled,
-  repoOf,
-  wheelCommit,
-} from "./locate.ts";
+import type { LocateOptions } from "./locate.ts";
+import { type LocatedMember, locateMember } from "./wheel-member.ts";
 
-/** A table and nothing else. */
-export interface LocatedGermlines {
+/** A table and nothing else. Equal fingerprints give equal genes. */
+export interface LocatedGermlines extends LocatedMember {
   readonly kind: "germlines";
-  readonly name: string;
-  /** 64 hex digits; equal fingerprints give equal genes. */
-  readonly fingerprint: string;
-  readonly folder: string;
-  readonly files: readonly ModelFile[];
 }
 
 /** Finds the pulled table. Throws RaysidueError: "unavailable" where it is not here, "bad-input". */
 export async function locateGermlines(options: LocateOptions = {}): Promise<LocatedGermlines> {
-  const repo = repoOf(GERMLINES, cacheRootOf(options));
-  const commit = wheelCommit(GERMLINES);
-  const found = (await repo.snapshotFiles(commit)).find(({ name }) => name === GERMLINE_TABLE);
-  if (found === undefined) throw notPulled(GERMLINES.name, repo);
-  const files = await digestFiles([["weights-0", found]], options);
-  checkPinned(GERMLINES, files);
-  return {
-    kind: "germlines",
-    name: GERMLINES.name,
-    fingerprint: fingerprintOf(files),
-    folder: repo.snapshotFolder(commit),
-    files,
-  };
+  return { kind: "germlines", ...(await locateMember(GERMLINES, GERMLINE_TABLE, options)) };
 }
 
 const ALIGNED = z.string().length(POSITIONS);

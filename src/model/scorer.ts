@@ -10,28 +10,12 @@ import { RaysidueError } from "../base/errors.ts";
 import { readTorchCheckpoint } from "../formats/checkpoint/torch-checkpoint.ts";
 import { resolveModelName, SCORER_WEIGHTS } from "./catalog.ts";
 import type { CheckpointTensor } from "./checkpoint.ts";
-import { fingerprintOf } from "./fingerprint.ts";
-import {
-  cacheRootOf,
-  checkPinned,
-  digestFiles,
-  isScorer,
-  type LocateOptions,
-  type ModelFile,
-  notPulled,
-  repoOf,
-  wheelCommit,
-} from "./locate.ts";
+import { isScorer, type LocateOptions } from "./locate.ts";
+import { type LocatedMember, locateMember } from "./wheel-member.ts";
 
-/** A scoring network: weights and nothing else. */
-export interface LocatedScorer {
+/** A scoring network: weights and nothing else. Equal fingerprints give equal scores. */
+export interface LocatedScorer extends LocatedMember {
   readonly kind: "scorer";
-  readonly name: string;
-  /** 64 hex digits; equal fingerprints give equal scores. */
-  readonly fingerprint: string;
-  /** Holds the weights, as a link into the cache's blobs. */
-  readonly folder: string;
-  readonly files: readonly ModelFile[];
 }
 
 export const DEFAULT_SCORER = "deeprank-ab";
@@ -49,20 +33,7 @@ export async function locateScorer(
     const text = `model ${name} reads sequences and scores no poses; use ${DEFAULT_SCORER}`;
     throw new RaysidueError("usage", text);
   }
-  const repo = repoOf(source, cacheRootOf(options));
-  const commit = wheelCommit(source);
-  const found = await repo.snapshotFiles(commit);
-  const weights = found.find((file) => file.name === SCORER_WEIGHTS);
-  if (weights === undefined) throw notPulled(source.name, repo);
-  const files = await digestFiles([["weights-0", weights]], options);
-  checkPinned(source, files);
-  return {
-    kind: "scorer",
-    name: source.name,
-    fingerprint: fingerprintOf(files),
-    folder: repo.snapshotFolder(commit),
-    files,
-  };
+  return { kind: "scorer", ...(await locateMember(source, SCORER_WEIGHTS, options)) };
 }
 
 export interface ScorerWeights {
