@@ -58,6 +58,16 @@ class Opening:
     # Of the device: `threads`, `memoryBytes`.
     options: dict[str, Any]
 
+    def expect(self, kind: str, fingerprint: str) -> None:
+        """Refuses another kind, and runs that want results of another fingerprint."""
+        if self.kind != kind:
+            raise Refused(f"the {self.engine} engine does not know kind {self.kind}")
+        if self.fingerprint not in ("", fingerprint):
+            raise Refused(
+                f"this engine is {fingerprint}, the run wants {self.fingerprint}; "
+                "use one version of raysidue on all machines"
+            )
+
 
 @dataclass(frozen=True)
 class Failure:

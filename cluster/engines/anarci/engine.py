@@ -73,13 +73,7 @@ def _position(label: tuple[int, str]) -> Position:
 
 
 def _open(opening: Opening) -> Numberer:
-    if opening.kind != "annotate":
-        raise Refused(f"the anarci engine does not know kind {opening.kind}")
-    if opening.fingerprint not in ("", FINGERPRINT):
-        raise Refused(
-            f"this engine is {FINGERPRINT}, the run wants {opening.fingerprint}; "
-            "use one version of raysidue on all machines"
-        )
+    opening.expect("annotate", FINGERPRINT)
     for name, exact in VERSIONS.items():
         if version(name) != exact:
             raise Refused(f"{name} {version(name)} instead of {exact}; remove the environment")

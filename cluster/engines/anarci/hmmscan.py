@@ -7,7 +7,7 @@ library, aligns them, and ANARCI gets what it would have read. Owns: that form.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -34,7 +34,7 @@ class Hsp:
     hit_end: int
     aln_annotation: dict[str, str]
     hit_description: str
-    order: int = field(default=0)
+    order: int = 0
 
 
 @dataclass

@@ -78,13 +78,7 @@ _POSITIONS = _Positions()
 
 
 def _open(opening: Opening) -> Annotator:
-    if opening.kind != "annotate":
-        raise Refused(f"the annotate engine does not know kind {opening.kind}")
-    if opening.fingerprint not in ("", FINGERPRINT):
-        raise Refused(
-            f"this engine is {FINGERPRINT}, the run wants {opening.fingerprint}; "
-            "use one version of raysidue on all machines"
-        )
+    opening.expect("annotate", FINGERPRINT)
     if immunum.__version__ != "2.0.0":
         raise Refused(f"immunum {immunum.__version__} instead of 2.0.0; remove the environment")
     parameters = opening.parameters
