@@ -1,11 +1,11 @@
 /**
  * `raysidue cluster`: a fleet on a Ray cluster that stays up between runs, and the bridge to it.
  */
-import { type Command, Option } from "@commander-js/extra-typings";
-import { DEVICE_TYPES } from "../engine/device-type.ts";
+import type { Command } from "@commander-js/extra-typings";
+import type { Command as UntypedCommand } from "commander";
 import { printJson } from "./exit.ts";
-import { type DeviceFlags, deviceOptions } from "./fleet-options.ts";
-import { collect, parseBytes, parseCount, parseSeconds } from "./option-values.ts";
+import { addDeviceOptions, type DeviceFlags, deviceOptions } from "./fleet-options.ts";
+import { collect, parseCount, parseSeconds } from "./option-values.ts";
 
 const ADDRESS = "bridge://HOST:7471, ray://HOST:10001 or http://HOST:8265";
 
@@ -52,14 +52,12 @@ function fleetOptions(flags: FleetFlags) {
 
 /** A command that starts workers, with the options of FleetFlags. */
 function fleetCommand<const Usage extends string>(cluster: Command, usage: Usage, text: string) {
-  return cluster
+  const command = cluster
     .command(usage)
     .description(text)
     .requiredOption("--address <url>", ADDRESS)
     .option("--cpus <n>", "CPUs of each worker (default: all of its node)", parseCount(1))
     .option("--gpus <n>", "GPUs of each worker (default: all of its node)", parseCount(0))
-    .addOption(new Option("--device <type>", "what language models run on").choices(DEVICE_TYPES))
-    .option("--device-memory <size>", "of each GPU, for an engine (default: 8GB)", parseBytes)
     .option("--max-idle <time>", "give workers back after so long without work", parseSeconds)
     .option(
       "--max-wait <time>",
@@ -68,6 +66,8 @@ function fleetCommand<const Usage extends string>(cluster: Command, usage: Usage
     )
     .option("--package <folder>", "raysidue on storage that nodes share (default: shipped)")
     .option("--emulate <device>", "offer emulated devices instead; repeatable", collect);
+  addDeviceOptions(command as unknown as UntypedCommand);
+  return command;
 }
 
 function addUp(cluster: Command): void {

@@ -1,14 +1,16 @@
 /**
  * `raysidue worker start`: the worker daemon of this node, in the foreground.
  */
-import { type Command, Option } from "@commander-js/extra-typings";
-import { DEVICE_TYPES } from "../engine/device-type.ts";
-import { deviceOptions } from "./fleet-options.ts";
+import type { Command } from "@commander-js/extra-typings";
+import type { Command as UntypedCommand } from "commander";
+import { addDeviceOptions, type DeviceFlags, deviceOptions } from "./fleet-options.ts";
 import { collect, parseBytes, parseCount, parseSeconds } from "./option-values.ts";
 
 export function addWorkerCommand(program: Command): void {
   const worker = program.command("worker").description("the daemon that hosts a node's engines");
-  defineStart(worker).action(startWorker);
+  const start = defineStart(worker);
+  addDeviceOptions(start as unknown as UntypedCommand);
+  start.action(startWorker);
 }
 
 function defineStart(worker: Command) {
@@ -20,8 +22,6 @@ function defineStart(worker: Command) {
     .option("--engines <n>", "engine processes on the CPU (default: measured)", parseCount(1))
     .option("--threads <n>", "threads of each engine (default: measured)", parseCount(1))
     .option("--memory <size>", "memory that all engines together may use", parseBytes)
-    .addOption(new Option("--device <type>", "what language models run on").choices(DEVICE_TYPES))
-    .option("--device-memory <size>", "of each GPU, for an engine (default: 8GB)", parseBytes)
     .option(
       "--emulate <device>",
       "offer an emulated device instead, e.g. speed=4,overhead=10ms,cost=0.1ms; repeatable",
@@ -43,7 +43,7 @@ function defineStart(worker: Command) {
     .option("--with-parent", "end when standard input closes");
 }
 
-type StartFlags = ReturnType<ReturnType<typeof defineStart>["opts"]>;
+type StartFlags = ReturnType<ReturnType<typeof defineStart>["opts"]> & DeviceFlags;
 
 async function startWorker(options: StartFlags): Promise<void> {
   const [
