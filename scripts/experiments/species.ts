@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gunzipSync } from "node:zlib";
+import { binomialOf } from "../../src/driver/sequences/germline-fields.ts";
 import { anarciPython, peerProgram } from "../bench/anarci.ts";
 import { runToEnd } from "../bench/child.ts";
 import { need } from "../bench/context.ts";
@@ -38,18 +39,6 @@ const SOURCES: Readonly<Record<string, RegExp>> = {
   "camel, llama, nanobody": /\b(LLAMA|CAMEL\w*|ALPACA|NANOBOD\w*|VHH\w*|DROMEDAR\w*)\b/,
 };
 const ENGINEERED = /HUMANI[SZ]ED|CHIMER/;
-
-/** Of ANARCI's words. */
-const BINOMIAL: Readonly<Record<string, string>> = {
-  human: "Homo sapiens",
-  mouse: "Mus musculus",
-  rat: "Rattus norvegicus",
-  rabbit: "Oryctolagus cuniculus",
-  rhesus: "Macaca mulatta",
-  pig: "Sus scrofa",
-  alpaca: "Vicugna pacos",
-  cow: "Bos taurus",
-};
 
 interface Chain {
   readonly sequence: string;
@@ -141,7 +130,8 @@ async function report(
     const same = compared.filter(isSame).length;
     return [what, same, `${((100 * same) / compared.length).toFixed(2)} %`];
   };
-  const isSameSpecies = ({ ours, theirs }: Pair) => ours.locus_species === BINOMIAL[theirs.species];
+  const isSameSpecies = ({ ours, theirs }: Pair) =>
+    ours.locus_species === binomialOf(theirs.species);
   const geneOf = (call: string) => call.replace(/\*.*/, "");
   const agreement = [
     share("species of the nearest V germline", isSameSpecies),
@@ -156,7 +146,7 @@ async function report(
       return Number(ours.v_identity) > theirs.identity - 0.0006;
     }),
     share("species of ANARCI's best profile", ({ ours, theirs }) => {
-      return ours.locus_species === BINOMIAL[theirs.profile];
+      return ours.locus_species === binomialOf(theirs.profile);
     }),
   ];
   const named = Object.entries(SOURCES).map(([source, words]) => {

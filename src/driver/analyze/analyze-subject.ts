@@ -110,12 +110,8 @@ export async function embeddingSubject(
 }
 
 /** Sequences that would be annotated. */
-export function annotationSubject(
-  from: SubjectInputs,
-  input: AnnotateInput = {},
-  numbering: Numbering = DEFAULT_NUMBERING,
-): Subject {
-  const stage = annotationStage(numbering, input);
+export function annotationSubject(from: SubjectInputs, input: AnnotateInput = {}): Subject {
+  const stage = annotationStage(DEFAULT_NUMBERING, input);
   const target = { rules: ANNOTATE_RULES, purpose: "annotated" };
   return sequencesSubject(from, { ...stage, ...target, costOf: (length) => length });
 }

@@ -46,9 +46,14 @@ export function nearestOf(
   return nearestGermline(germlines, chain, residues);
 }
 
+/** Of a species of the table. */
+export function binomialOf(species: string): string {
+  return SPECIES[species] ?? species;
+}
+
 /** Its binomial name; empty for none. */
 export function speciesOf(nearest: NearestGermline | undefined): string {
-  return nearest === undefined ? "" : (SPECIES[nearest.species] ?? nearest.species);
+  return nearest === undefined ? "" : binomialOf(nearest.species);
 }
 
 /** The fields of GERMLINE_COLUMNS, a domain's values each. */
