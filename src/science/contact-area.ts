@@ -199,8 +199,10 @@ function isOnCircle({ before, after, gap }: ContourPoint, reach: number): boolea
   return (before === ON_CIRCLE || after === ON_CIRCLE) && gap > reach - CHORD_MAX;
 }
 
-/** Whether a neighbour takes a point of an outline, or nearly: it may have a side shorter than a
- * step there, which an outline of points does not show. */
+/**
+ * Whether a neighbour takes a point of an outline, or nearly: it may have a side shorter than a step
+ * there, which an outline of points does not show.
+ */
 function isAt(c: Sphere, contours: readonly Contour[]): boolean {
   for (const contour of contours) {
     for (const p of contour) {
