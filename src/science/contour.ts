@@ -17,6 +17,9 @@ export interface Resolution {
   readonly projections: number;
 }
 
+/** Voronota's, on which areas depend in the third digit. */
+export const VORONOTA: Resolution = { step: 0.2, projections: 5 };
+
 /** What `before` and `after` are on the circle that no neighbour has cut. */
 export const ON_CIRCLE = -1;
 
@@ -68,6 +71,19 @@ export function circleAround(
     contour.push(point);
   }
   return contour;
+}
+
+/** Where a probe touches both spheres. */
+export function probeCircle(pair: Pair, probe: number, step = VORONOTA.step): Contour {
+  const { a, b } = pair;
+  const distance = gapTo(a, b.x, b.y, b.z) + a.r;
+  const ra = a.r + probe;
+  const rb = b.r + probe;
+  const along = (ra * ra - rb * rb + distance * distance) / (2 * distance);
+  const t = along / distance;
+  const centre = { x: a.x + t * (b.x - a.x), y: a.y + t * (b.y - a.y), z: a.z + t * (b.z - a.z) };
+  const radius = Math.sqrt(Math.max(ra * ra - along * along, 0));
+  return circleAround(pair, centre, { radius, step, isOnSurface: true });
 }
 
 function newPoint(x: number, y: number, z: number, before: number, after: number): ContourPoint {

@@ -8,11 +8,12 @@
  */
 import { isHydrogenSymbol } from "../formats/structure/elements.ts";
 import { CellList } from "./cells.ts";
-import { contactArea, REACH, TOUCH_GAP } from "./contact-area.ts";
+import { contactArea, TOUCH_GAP } from "./contact-area.ts";
 import type { ContactGraph, Edges } from "./contacts.ts";
 import type { Neighbour } from "./corners.ts";
 import { gapTo, Hyperboloid, type Sphere } from "./hyperboloid.ts";
 import type { PreparedComplex } from "./prepare.ts";
+import { REACH } from "./sides.ts";
 
 /** Radii by the first letter of an atom's name; any other is 1.7. */
 const RADII: Readonly<Record<string, number>> = { C: 1.7, N: 1.55, O: 1.52, S: 1.8, P: 1.8 };

@@ -1,0 +1,238 @@
+/**
+ * Who bounds the contact of two balls.
+ *
+ * Owns: how far neighbours are looked for, and how. An outline cut with everything near says
+ * roughly who does; corners say it exactly. Invariant: no side is lost, however short, and however
+ * far away: an area depends on each in the fifth digit. Where one may be, more is tried.
+ */
+import {
+  type Contour,
+  type ContourPoint,
+  cut,
+  ON_CIRCLE,
+  type Pair,
+  probeCircle,
+  type Resolution,
+  VORONOTA,
+} from "./contour.ts";
+import {
+  boundingIds,
+  type Corner,
+  cornersAmong,
+  endsOfOdd,
+  hiddenPlace,
+  isEmpty,
+  isEven,
+  type Neighbour,
+} from "./corners.ts";
+import { gapTo, type MutablePoint, type Sphere } from "./hyperboloid.ts";
+
+/**
+ * Neighbours are looked for with a larger probe: a contact may hide behind a chord of the circle,
+ * and its corners may lie outside.
+ */
+export const REACH = 1.9;
+/** More candidates than these are not tried pair by pair. */
+const TRIED_MAX = 100;
+/**
+ * Of contacts that go on beyond REACH, one in sixteen. What bounds them out there cuts the outline
+ * too, in its turn: it may move points that others leave, and at a contact that begins beyond the
+ * probe it may take all of a sliver of 0.2 square angstrom.
+ */
+const FAR_REACHES = [3, 6, 20];
+/**
+ * A neighbour that no point of an outline is this near to has no side on it, angstrom. Where the
+ * surfaces that cross are nearly parallel an outline strays: by 0.032 seen, past two corners.
+ */
+const STRAY = 0.1;
+/** Chords of the circle are less than this within it, angstrom. */
+const CHORD_MAX = 0.05;
+/** Neighbours of a contact smaller than a step are at most this much farther from it, angstrom. */
+const NEAR = 1;
+/**
+ * Atoms this near have a contact, bonded as they are. Where chains clash a third may lie between: an
+ * outline around all of it shows nothing, and what is left is looked for among all neighbours.
+ */
+const BONDED = 2;
+/** Corners are the same, angstrom. */
+const SAME = 1e-6;
+
+/** All neighbours whose gap to both balls is below `2 * reach`, in order of their gap to the first. */
+export type NeighboursWithin = (reach: number) => readonly Neighbour[];
+
+export interface Sides {
+  /** Whether the contact reaches as far as the larger probe. */
+  readonly isOpen: boolean;
+  readonly corners: readonly Corner[];
+  /** Ids of the neighbours that bound the contact. */
+  readonly bounding: ReadonlySet<number>;
+}
+
+/**
+ * The sides of a contact, and the neighbours as far as was looked for them. Undefined where there is
+ * no contact. Looks farther until who bounds it is known, or as far as it ever looks.
+ */
+export function findSides(
+  pair: Pair,
+  neighboursWithin: NeighboursWithin,
+): { readonly sides: Sides; readonly candidates: readonly Neighbour[] } | undefined {
+  let candidates = neighboursWithin(REACH);
+  let sides = sidesWithin(pair, candidates, REACH);
+  let reach = REACH;
+  for (const farther of FAR_REACHES) {
+    if (sides === undefined || areAll(sides, reach)) break;
+    candidates = neighboursWithin(farther);
+    sides = joined(sides, sidesWithin(pair, candidates, farther), candidates);
+    reach = farther;
+  }
+  return sides && { sides, candidates };
+}
+
+/** Whether nobody beyond `reach` can be missing: a corner touches what is nearer than itself. */
+function areAll({ isOpen, corners }: Sides, reach: number): boolean {
+  return !isOpen && isEven(corners, []) && corners.every(({ sphere }) => sphere.r <= reach);
+}
+
+/** Who bounds the contact as far as a probe of radius `reach` sees; undefined for no contact. */
+function sidesWithin(
+  pair: Pair,
+  candidates: readonly Neighbour[],
+  reach: number,
+): Sides | undefined {
+  const { contours, hidden } = cutRoughly(pair, candidates, reach);
+  if (contours.length === 0 && isBonded(pair)) {
+    const corners = cornersAmong(pair, candidates, candidates);
+    return { isOpen: false, corners, bounding: boundingIds(corners, []) };
+  }
+  if (contours.length === 0 && hidden === undefined) return undefined;
+  return sidesOf(pair, candidates, { contours, hidden, reach });
+}
+
+function isBonded({ a, b }: Pair): boolean {
+  return gapTo(a, b.x, b.y, b.z) + a.r < BONDED;
+}
+
+/** What is seen from near and from far: the larger outline is coarser and may miss a small side. */
+function joined(near: Sides, far: Sides | undefined, candidates: readonly Neighbour[]): Sides {
+  const isNew = ({ ids, sphere }: Corner) =>
+    far === undefined ||
+    far.corners.every(
+      (other) =>
+        Math.abs(other.sphere.r - sphere.r) > SAME || !ids.every((id) => other.ids.includes(id)),
+    );
+  const corners = [
+    ...(far?.corners ?? []),
+    ...near.corners.filter((corner) => isNew(corner) && isEmpty(corner, candidates)),
+  ];
+  const onCircle = near.isOpen ? near.bounding : new Set<number>();
+  return {
+    isOpen: far?.isOpen ?? false,
+    corners,
+    bounding: new Set([
+      ...corners.flatMap(({ ids }) => ids),
+      ...(far?.bounding ?? []),
+      ...onCircle,
+    ]),
+  };
+}
+
+interface Rough {
+  readonly contours: readonly Contour[];
+  /** A place near which a contact smaller than a step may have been lost. */
+  readonly hidden: MutablePoint | undefined;
+}
+
+function sidesOf(
+  pair: Pair,
+  candidates: readonly Neighbour[],
+  { contours, hidden, reach }: Rough & { readonly reach: number },
+): Sides {
+  const onOutline = new Set<number>();
+  let isOpen = false;
+  let farthest = -reach;
+  for (const contour of contours) {
+    for (const point of contour) {
+      onOutline.add(point.before).add(point.after);
+      isOpen ||= isOnCircle(point, reach);
+      farthest = Math.max(farthest, point.gap);
+    }
+  }
+  const ends = isOpen ? contours : [];
+  let corners: Corner[] = [];
+  const isWhole = () => (isOpen || corners.length > 1) && isEven(corners, ends);
+  const tryAmong = (among: readonly Neighbour[]) => {
+    corners = cornersAmong(pair, among, candidates);
+  };
+  if (contours.length === 0 && hidden !== undefined) {
+    const near = gapTo(pair.a, hidden.x, hidden.y, hidden.z) + NEAR;
+    tryAmong(candidates.filter(({ sphere: c }) => gapTo(c, hidden.x, hidden.y, hidden.z) < near));
+  } else {
+    // A side shorter than a step may have no point, but its neighbour takes one of another's.
+    const mayBeAt = ({ id, sphere, gap }: Neighbour) =>
+      onOutline.has(id) || (gap < 2 * farthest + STRAY && isAt(sphere, contours));
+    tryAmong(candidates.filter(mayBeAt));
+  }
+  // A side is lost: rare enough to try everything. Without a corner, what is hidden is nothing.
+  const isSeen = contours.length > 0 || corners.length > 0;
+  if (isSeen && !isOpen && !isWhole()) {
+    // Among many, as where chains clash: who makes a corner with a side that lacks an end.
+    tryAmong(candidates.length <= TRIED_MAX ? candidates : endsOfOdd(pair, corners, candidates));
+  }
+  const bounding = boundingIds(corners, ends);
+  return { isOpen: isOpen && !isClosedBeyond(corners, contours), corners, bounding };
+}
+
+/** Whether sides that reach the circle meet farther out: the circle's ends are one each too many. */
+function isClosedBeyond(corners: readonly Corner[], contours: readonly Contour[]): boolean {
+  return isEven(corners, []) && !isEven(corners, contours);
+}
+
+/**
+ * Whether a point is on the circle of the probe, or on a chord of it. Its labels alone do not tell: a
+ * contact that was split is closed by an edge that kept the label of the piece cut off.
+ */
+function isOnCircle({ before, after, gap }: ContourPoint, reach: number): boolean {
+  return (before === ON_CIRCLE || after === ON_CIRCLE) && gap > reach - CHORD_MAX;
+}
+
+/**
+ * Whether a neighbour takes a point of an outline, or nearly: it may have a side shorter than a step
+ * there, which an outline of points does not show.
+ */
+function isAt(c: Sphere, contours: readonly Contour[]): boolean {
+  for (const contour of contours) {
+    for (const p of contour) {
+      const [dx, dy, dz] = [p.x - c.x, p.y - c.y, p.z - c.z];
+      const reach = p.gap + STRAY + c.r;
+      if (reach > 0 && dx * dx + dy * dy + dz * dz < reach * reach) return true;
+    }
+  }
+  return false;
+}
+
+/** Cuts the circle of the larger probe with all candidates. */
+function cutRoughly(pair: Pair, candidates: readonly Neighbour[], reach: number): Rough {
+  // As many points on a larger circle.
+  const resolution: Resolution = { ...VORONOTA, step: (VORONOTA.step * reach) / REACH };
+  let contours = [probeCircle(pair, reach, resolution.step)];
+  let hidden: MutablePoint | undefined;
+  const ordered = isBonded(pair) ? candidates : deepestFirst(pair, candidates);
+  for (const { id, sphere } of ordered) {
+    contours = contours.flatMap((contour) => {
+      const parts = cut(pair, contour, { c: sphere, id, ...resolution });
+      if (parts.length === 0) hidden ??= hiddenPlace(pair, contour, sphere);
+      return parts;
+    });
+    if (contours.length === 0) break;
+  }
+  return { contours, hidden };
+}
+
+/** Those first that take most: they reach farthest over the middle between the two atoms. */
+function deepestFirst({ a, b }: Pair, candidates: readonly Neighbour[]): readonly Neighbour[] {
+  const [x, y, z] = [(a.x + b.x) / 2, (a.y + b.y) / 2, (a.z + b.z) / 2];
+  return candidates
+    .map((neighbour) => ({ neighbour, gap: gapTo(neighbour.sphere, x, y, z) }))
+    .sort((p, q) => p.gap - q.gap)
+    .map(({ neighbour }) => neighbour);
+}
