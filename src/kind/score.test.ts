@@ -97,7 +97,7 @@ test("parameters have one canonical form; a change of it changes every content k
   const text = canonicalScoreJson(resolveScore({}, SOURCES));
   assert.equal(
     text,
-    '{"align":"original","centre":"file","embedding":"none","radii":"original","regions":"test"}',
+    '{"align":"original","centre":"file","embedding":"none","radii":"original","regions":"test","revision":2}',
   );
   assert.equal(canonicalScoreJson(parseScoreParameters(text)), text);
   assert.throws(() => parseScoreParameters("{}"), { code: "bad-input" });

@@ -9,7 +9,7 @@
  */
 import { z } from "zod";
 import { RaysidueError } from "../base/errors.ts";
-import type { GraphOptions } from "../science/graph.ts";
+import { GRAPH_REVISION, type GraphOptions } from "../science/graph.ts";
 import type { PairingFlag } from "../science/pairing.ts";
 
 /** What a user may say. The defaults are the original's. */
@@ -28,6 +28,8 @@ const CANONICAL = z.strictObject({
   centre: z.enum(["file", "com"]),
   /** What made the residues' scalars: "none", or model and fingerprint. */
   embedding: z.string(),
+  /** How graphs are computed. */
+  revision: z.literal(GRAPH_REVISION),
   /** Rows hold the graph too; absent from runs that keep none. */
   graph: z.literal("kept").optional(),
   radii: z.enum(["original", "consistent"]),
@@ -42,7 +44,7 @@ export function resolveScore(
   sources: Pick<ScoreParameters, "embedding" | "regions">,
 ): ScoreParameters {
   const parsed = SCORE_PARAMETERS.safeParse(input);
-  if (parsed.success) return { ...parsed.data, ...sources };
+  if (parsed.success) return { ...parsed.data, ...sources, revision: GRAPH_REVISION };
   const issue = parsed.error.issues[0]!;
   const text = `parameters of score: ${issue.path.join(".")}: ${issue.message}`;
   throw new RaysidueError("usage", text);
@@ -50,8 +52,9 @@ export function resolveScore(
 
 /** The parameters as they enter content keys: JSON with sorted keys. */
 export function canonicalScoreJson(parameters: ScoreParameters): string {
-  const { align, centre, embedding, graph, radii, regions } = parameters;
-  return JSON.stringify({ align, centre, embedding, ...(graph && { graph }), radii, regions });
+  const { align, centre, embedding, graph, radii, regions, revision } = parameters;
+  const kept = graph && { graph };
+  return JSON.stringify({ align, centre, embedding, ...kept, radii, regions, revision });
 }
 
 /** Reads what `canonicalScoreJson` wrote. Throws RaysidueError "bad-input". */

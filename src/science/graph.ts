@@ -21,6 +21,9 @@ import {
 } from "./residues.ts";
 import { contactAreas } from "./voronoi.ts";
 
+/** Raised with each change of what graphs hold: kept scores of earlier ones are computed again. */
+export const GRAPH_REVISION = 2;
+
 /** What other programs say of the residues. */
 export interface Annotations {
   /** By residue of chain A, in order; missing ones are CONST. */

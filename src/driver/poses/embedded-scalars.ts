@@ -8,7 +8,6 @@
  */
 import { messageOf, RaysidueError, saysDiskFull } from "../../base/errors.ts";
 import { decodeRow, embedModelOf } from "../../kind/embed.ts";
-import { parseScoreParameters } from "../../kind/score.ts";
 import { canonicalSequence } from "../../kind/sequence.ts";
 import { ensureModel } from "../../model/pull.ts";
 import { identityOf } from "../output/output-folder.ts";
@@ -54,11 +53,16 @@ export async function openScalars(options: ScalarModelOptions): Promise<ScalarSo
   }
 }
 
-/** The source of the run that an output folder was begun with. */
+/** The source of the run that an output folder was begun with, by whatever version. */
 async function earlierSource(outputFolder: string): Promise<string | undefined> {
   const identity = await identityOf(outputFolder);
   if (identity?.kind !== "score" || identity.parameters === undefined) return undefined;
-  return parseScoreParameters(identity.parameters).embedding;
+  try {
+    return (JSON.parse(identity.parameters) as { readonly embedding?: string }).embedding;
+  } catch {
+    // Damaged: the folder is refused when it is taken.
+    return undefined;
+  }
 }
 
 /** What the user can mend on this machine, or must know (a wrong digest), is no reason for less. */
