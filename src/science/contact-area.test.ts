@@ -197,3 +197,18 @@ test("what a clash leaves of a contact is found", () => {
   );
   near(tiny, 0.00276649, 5e-9);
 });
+
+test("an outline that falls apart does not lose a part of the contact", () => {
+  // CA and OG1 of a threonine, into which SD of a methionine was pushed. Voronota: 0.865184.
+  const a = { x: 53.731, y: 64.389, z: -65.442, r: 1.7 };
+  const b = { x: 55.934, y: 65.348, z: -65.713, r: 1.52 };
+  const sides = [
+    { x: 54.543, y: 65.673, z: -65.618, r: 1.7 },
+    { x: 53.795, y: 63.546, z: -66.627, r: 1.55 },
+    { x: 54.538, y: 62.446, z: -66.691, r: 1.7 },
+    { x: 55.947, y: 65.686, z: -65.721, r: 1.8 },
+    { x: 55.322, y: 62.106, z: -65.801, r: 1.52 },
+    { x: 55.739, y: 63.649, z: -62.766, r: 1.7 },
+  ];
+  near(areaAmong(a, b, sides), 0.865184, 5e-7);
+});

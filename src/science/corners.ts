@@ -24,8 +24,8 @@ export interface Corner {
 /** Overlaps smaller than this are a touch, angstrom. */
 const TOUCH = 1e-9;
 /** A point nearer to a neighbour by less than this is hardly taken, angstrom: an outline strays
- * from its curves by some thousandths. */
-const HARDLY = 0.02;
+ * from its curves, and its steps cut across what is smaller than they are. */
+const HARDLY = 0.1;
 /** How far the search for a hidden contact looks, and how finely. */
 const ASCENT_STEPS = 60;
 const ASCENT_STEP_MIN = 1e-3;

@@ -32,8 +32,10 @@ import { gapTo, type MutablePoint, type Sphere } from "./hyperboloid.ts";
  * and its corners may lie outside.
  */
 export const REACH = 1.9;
-/** More candidates than these are not tried pair by pair. */
+/** More candidates than these are not tried pair by pair where a side is lost ... */
 const TRIED_MAX = 100;
+/** ... or where the outline fell apart, which is rarer: one contact in a thousand. */
+const TANGLED_MAX = 250;
 /**
  * Of contacts that go on beyond REACH, one in sixteen. What bounds them out there cuts the outline
  * too, in its turn: it may move points that others leave, and at a contact that begins beyond the
@@ -50,8 +52,8 @@ const CHORD_MAX = 0.05;
 /** Neighbours of a contact smaller than a step are at most this much farther from it, angstrom. */
 const NEAR = 1;
 /**
- * Atoms this near have a contact, bonded as they are. Where chains clash a third may lie between: an
- * outline around all of it shows nothing, and what is left is looked for among all neighbours.
+ * Atoms this near have a contact, angstrom: they are bonded. Where chains clash a third may lie between
+ * them, and an outline around all of it shows nothing.
  */
 const BONDED = 2;
 /** Corners are the same, angstrom. */
@@ -99,13 +101,10 @@ function sidesWithin(
   candidates: readonly Neighbour[],
   reach: number,
 ): Sides | undefined {
-  const { contours, hidden } = cutRoughly(pair, candidates, reach);
-  if (contours.length === 0 && isBonded(pair)) {
-    const corners = cornersAmong(pair, candidates, candidates);
-    return { isOpen: false, corners, bounding: boundingIds(corners, []) };
-  }
-  if (contours.length === 0 && hidden === undefined) return undefined;
-  return sidesOf(pair, candidates, { contours, hidden, reach });
+  const rough = cutRoughly(pair, candidates, reach);
+  const { contours, hidden, isTangled } = rough;
+  if (contours.length === 0 && hidden === undefined && !isTangled) return undefined;
+  return sidesOf(pair, candidates, { ...rough, reach });
 }
 
 function isBonded({ a, b }: Pair): boolean {
@@ -140,12 +139,14 @@ interface Rough {
   readonly contours: readonly Contour[];
   /** A place near which a contact smaller than a step may have been lost. */
   readonly hidden: MutablePoint | undefined;
+  /** Whether parts of the contact may be missing. */
+  readonly isTangled: boolean;
 }
 
 function sidesOf(
   pair: Pair,
   candidates: readonly Neighbour[],
-  { contours, hidden, reach }: Rough & { readonly reach: number },
+  { contours, hidden, isTangled, reach }: Rough & { readonly reach: number },
 ): Sides {
   const onOutline = new Set<number>();
   let isOpen = false;
@@ -163,7 +164,9 @@ function sidesOf(
   const tryAmong = (among: readonly Neighbour[]) => {
     corners = cornersAmong(pair, among, candidates);
   };
-  if (contours.length === 0 && hidden !== undefined) {
+  if (isTangled && candidates.length <= TANGLED_MAX) {
+    tryAmong(candidates);
+  } else if (contours.length === 0 && hidden !== undefined) {
     const near = gapTo(pair.a, hidden.x, hidden.y, hidden.z) + NEAR;
     tryAmong(candidates.filter(({ sphere: c }) => gapTo(c, hidden.x, hidden.y, hidden.z) < near));
   } else {
@@ -216,16 +219,18 @@ function cutRoughly(pair: Pair, candidates: readonly Neighbour[], reach: number)
   const resolution: Resolution = { ...VORONOTA, step: (VORONOTA.step * reach) / REACH };
   let contours = [probeCircle(pair, reach, resolution.step)];
   let hidden: MutablePoint | undefined;
-  const ordered = isBonded(pair) ? candidates : deepestFirst(pair, candidates);
-  for (const { id, sphere } of ordered) {
+  let isTangled = false;
+  for (const { id, sphere } of deepestFirst(pair, candidates)) {
     contours = contours.flatMap((contour) => {
       const parts = cut(pair, contour, { c: sphere, id, ...resolution });
       if (parts.length === 0) hidden ??= hiddenPlace(pair, contour, sphere);
+      isTangled ||= parts.length > 1;
       return parts;
     });
     if (contours.length === 0) break;
   }
-  return { contours, hidden };
+  isTangled ||= contours.length === 0 && isBonded(pair);
+  return { contours, hidden, isTangled };
 }
 
 /** Those first that take most: they reach farthest over the middle between the two atoms. */
