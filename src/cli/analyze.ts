@@ -10,6 +10,7 @@ import type { FleetDevice } from "../driver/analyze/fleet-time.ts";
 import { TABLE_FORMATS } from "../driver/output/table-format.ts";
 import { addChainOptions, type ChainFlags, chainsOf, hasChains } from "./chain-options.ts";
 import { printJson } from "./exit.ts";
+import { addDeviceOptions, type DeviceFlags, deviceOptions } from "./fleet-options.ts";
 import { parseBytes, parseCount, parseInteger } from "./option-values.ts";
 
 export function addAnalyzeCommand(program: Command): void {
@@ -36,6 +37,7 @@ function defineAnalyze(program: Command) {
     )
     .option("--annotate", "sequences would be annotated");
   addChainOptions(command as unknown as UntypedCommand, "of poses: ");
+  addDeviceOptions(command as unknown as UntypedCommand);
   return command
     .option("--embed-model <model>", "of poses: embeds the residues, as for score (default: none)")
     .option("--regions <file>", "of poses: numberings of your own, as for score")
@@ -57,7 +59,7 @@ function defineAnalyze(program: Command) {
     .option("--json", "one JSON value on standard output");
 }
 
-type AnalyzeFlags = ReturnType<ReturnType<typeof defineAnalyze>["opts"]> & ChainFlags;
+type AnalyzeFlags = ReturnType<ReturnType<typeof defineAnalyze>["opts"]> & ChainFlags & DeviceFlags;
 
 async function runAnalyze(inputs: string[], flags: AnalyzeFlags): Promise<void> {
   // What a run loads before it begins, and since when its process is there.
@@ -79,10 +81,11 @@ async function runAnalyze(inputs: string[], flags: AnalyzeFlags): Promise<void> 
       ...(engines !== undefined && { engines }),
       ...(threads !== undefined && { threads }),
       ...(memory !== undefined && { memoryBytes: memory }),
+      ...deviceOptions(flags),
     });
     const analysis = await analyze(session, {
       subject,
-      settings: [engines, threads, memory],
+      settings: [engines, threads, memory, flags.device, flags.deviceMemory],
       launchSeconds,
       ...(from !== undefined && { past: path.resolve(from) }),
       ...(sample !== undefined && { sample }),

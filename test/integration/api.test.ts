@@ -122,6 +122,8 @@ test("every item gets one result; equal ones are computed once, in a run and acr
       assert.match(result.reason, /without residues|\? at 3/);
     }
     await assert.rejects(run.submit([]), hasCode("usage"));
+    const folding = { kind: "fold" } as unknown as RunOptions;
+    await assert.rejects(openRun(session, folding), hasCode("usage"));
   }
   const spaces = await listSpaces(cacheFolder);
   assert.deepEqual(

@@ -40,7 +40,7 @@ export interface AnalyzeOptions {
   /** A fleet to predict for, beside nodes like this one. */
   readonly fleet?: readonly FleetDevice[];
   /** How the node's engines were asked for: costs are remembered by it. */
-  readonly settings?: readonly (number | undefined)[];
+  readonly settings?: readonly (string | number | undefined)[];
   /** What a program like this takes before it calls: it counts for the run, too. */
   readonly launchSeconds?: number;
   readonly cacheFolder?: string | null;

@@ -39,7 +39,7 @@ export interface CostQuestion {
   /** How often an item comes in the input, on average. */
   readonly rowsPerItem: number;
   /** How the node's engines were asked for. */
-  readonly settings: readonly (number | undefined)[];
+  readonly settings: readonly (string | number | undefined)[];
 }
 
 export class CostMemory {

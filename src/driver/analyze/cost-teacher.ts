@@ -32,7 +32,7 @@ export interface Learned extends RememberedCosts {
 export interface TeacherOptions {
   /** Items of a sample; absent: what is remembered, or 32. */
   readonly sample?: number | undefined;
-  readonly settings: readonly (number | undefined)[];
+  readonly settings: readonly (string | number | undefined)[];
   /** Scratch. */
   readonly work: string;
   readonly signal: AbortSignal;

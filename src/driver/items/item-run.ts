@@ -43,6 +43,11 @@ const RESULTS_WAITING_MAX = 1024;
 
 /** Opens a run on the session's fleet. Throws RaysidueError for unknown models and parameters. */
 export async function openRun(session: Session, options: RunOptions): Promise<ItemRun> {
+  // Programs in JavaScript have no compiler to say so.
+  if (options.kind !== "embed") {
+    const text = `runs of single items are of kind embed, not ${JSON.stringify(options.kind)}`;
+    throw new RaysidueError("usage", text);
+  }
   const target = await resolveTarget(options);
   const connection = await session.connection();
   const cacheFolder =
