@@ -2,6 +2,7 @@
  * `raysidue scheduler start`: the scheduler as a daemon in the foreground.
  */
 import type { Command } from "@commander-js/extra-typings";
+import { parseSeconds } from "./option-values.ts";
 
 export function addSchedulerCommand(program: Command): void {
   const scheduler = program.command("scheduler").description("the daemon that places all work");
@@ -12,12 +13,17 @@ export function addSchedulerCommand(program: Command): void {
     .option("--tls-cert <file>", "PEM; with --tls-key: TLS (grpcs://)")
     .option("--tls-key <file>", "PEM")
     .option("--tls-client-ca <file>", "PEM; workers and drivers must have a certificate of it")
+    .option(
+      "--refusal-grace <time>",
+      "how long what no worker can compute waits for one that can (default: 30s)",
+      parseSeconds,
+    )
     .option("--with-parent", "end when standard input closes")
     .addHelpText(
       "after",
       "\nThe token is RAYSIDUE_TOKEN, or this user's token file, which is made if there is none.",
     )
-    .action(async ({ listen, withParent, ...tlsFiles }) => {
+    .action(async ({ listen, refusalGrace, withParent, ...tlsFiles }) => {
       const [
         { SchedulerServer },
         { createLog },
@@ -41,6 +47,7 @@ export function addSchedulerCommand(program: Command): void {
         tls,
         log: createLog("scheduler"),
         version: VERSION,
+        ...(refusalGrace !== undefined && { refusalGraceMs: 1000 * refusalGrace }),
       });
       await server.start();
       process.stdout.write(`${tls === undefined ? "grpc" : "grpcs"}://${server.address}\n`);

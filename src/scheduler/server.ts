@@ -31,6 +31,8 @@ export interface SchedulerOptions {
   readonly log: Log;
   readonly version: string;
   readonly lostAfterMs?: number;
+  /** How long what no worker can compute waits for one that can. */
+  readonly refusalGraceMs?: number;
 }
 
 export class SchedulerServer {
@@ -48,6 +50,7 @@ export class SchedulerServer {
       version: options.version,
       heartbeatMs: HEARTBEAT_MS,
       lostAfterMs: options.lostAfterMs ?? LOST_AFTER_MS,
+      ...(options.refusalGraceMs !== undefined && { refusalGraceMs: options.refusalGraceMs }),
       now: () => performance.now(),
     });
   }

@@ -42,6 +42,7 @@ export interface ShellOptions {
   readonly version: string;
   readonly heartbeatMs: number;
   readonly lostAfterMs: number;
+  readonly refusalGraceMs?: number;
   /** Milliseconds on a clock that never goes back. */
   readonly now: () => number;
 }
@@ -62,6 +63,7 @@ export class SchedulerShell {
     this.#options = options;
     this.#core = createCore({
       lostAfterMs: options.lostAfterMs,
+      ...(options.refusalGraceMs !== undefined && { refusalGraceMs: options.refusalGraceMs }),
       // A life's epochs lie above those of every earlier life: its late reports look stale.
       epochFirst: Date.now() * EPOCHS_A_MS,
     });

@@ -73,6 +73,12 @@ describe("a kind of one's own", () => {
     assert.ok(linesOf("acid")[0]!.result.charge > 3.9);
   });
 
+  test("without the engine the embedded fleet, to which nobody comes, says so soon", async () => {
+    const { stderr } = await sandbox.expect(69, ["compute", "charge", ANTIBODIES, "-o", "none"]);
+    assert.match(stderr, /no engine "charge" on this worker/);
+    assert.match(stderr, /waiting 2 s/);
+  });
+
   test("on a fleet: the worker's file names the engine, the driver only its name", async (context) => {
     const python = pythonOr(context);
     if (python === undefined) return;

@@ -28,7 +28,10 @@ export interface EmbeddedOptions extends WorkerSetup {
 /** A worker daemon that dies is started again so often; more often, something is wrong with it. */
 const RESTARTS_MAX = 3;
 
+const SCHEDULER = ["scheduler", "start", "--listen", "127.0.0.1:0", "--with-parent"];
 const WORKER = ["worker", "start", "--with-parent"];
+/** No other worker will come; this one's devices may be ready one after the other. */
+const REFUSAL_GRACE = "2s";
 
 /** The program behind `raysidue`, of this same installation. */
 const PROGRAM = fileURLToPath(new URL("../../cli/main.js", import.meta.url));
@@ -62,7 +65,7 @@ export class EmbeddedFleet {
     try {
       const { child: scheduler, line } = await DaemonChild.start({
         what: "scheduler",
-        arguments: [PROGRAM, "scheduler", "start", "--listen", "127.0.0.1:0", "--with-parent"],
+        arguments: [PROGRAM, ...SCHEDULER, "--refusal-grace", REFUSAL_GRACE],
         environment: { RAYSIDUE_TOKEN: token },
         logPath,
       });

@@ -8,7 +8,7 @@ export interface CoreOptions {
   /** Epoch of the first worker. The shell gives each scheduler life its own range, so that a report
    * from before a restart never looks current; below 2^52. */
   readonly epochFirst: number;
-  /** A worker that says nothing for so long is lost: five missed heartbeats of one second. */
+  /** A worker that says nothing for so long is lost: three missed heartbeats of one second. */
   readonly lostAfterMs: number;
   /** A task is quarantined when so many workers or engines died or failed on it. */
   readonly retriesMax: number;
