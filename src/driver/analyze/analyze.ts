@@ -138,6 +138,12 @@ class Analyst {
     const recalled = past === undefined ? undefined : await this.#recall(past);
     await subject.prepare?.(this.#session, (text) => onNotice?.(text));
     const plan = await this.#openPlan(subject);
+    const isTimed = recalled !== undefined || this.#options.sample !== 0;
+    const isFleetEarly =
+      isTimed && subject.startsFleetEarly === true && (await this.#isAllNew(subject));
+    const starting = isFleetEarly ? this.#teacher.startFleet() : undefined;
+    // Where reading fails, that is what is told.
+    starting?.catch(() => {});
     if (subject.readsWithFleet) await this.#teacher.startFleet();
     const inputs = await subject.read(plan, {
       session: this.#session,
@@ -152,7 +158,6 @@ class Analyst {
     const stages: OpenStage[] = [];
     for (const question of asked) stages.push(await this.#openQuestion(question));
     const left = [...stages, own].filter(({ items }) => items > 0);
-    const isFleetEarly = subject.startsFleetEarly === true && located === 0;
     const predicted = await this.#predict(left, { ...inputs, isFleetEarly }, recalled);
     const count = (value: number) => Math.round(factor * value);
     return {
@@ -184,6 +189,13 @@ class Analyst {
     }
     plan.deduplicate();
     return this.#locate(question, plan, { factor: question.factor, rows: 0 });
+  }
+
+  /** Whether a run would find no result at all, and start its fleet while it reads. */
+  async #isAllNew({ space }: Stage): Promise<boolean> {
+    const stores = await openKnown(join(this.#work, "none"), { root: this.#cacheRoot, space });
+    await Promise.all(stores.map((store) => store.close()));
+    return stores.every(({ rowCount }) => rowCount === 0);
   }
 
   async #locate(

@@ -43,27 +43,31 @@ export class CostTeacher {
   readonly #session: Session;
   readonly #options: TeacherOptions;
   readonly #memory = new CostMemory();
-  #startSeconds: number | undefined;
+  #starting: Promise<number> | undefined;
 
   constructor(session: Session, options: TeacherOptions) {
     this.#session = session;
     this.#options = options;
   }
 
-  /** Starts the session's own fleet, if it has not been. */
-  async startFleet(): Promise<void> {
-    if (this.#startSeconds !== undefined) return;
+  /** Starts the session's own fleet, if it has not been; resolves to the seconds that took. */
+  startFleet(): Promise<number> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<number> {
     const startedAt = performance.now();
     await this.#session.connection();
-    this.#startSeconds = (performance.now() - startedAt) / 1000;
+    return (performance.now() - startedAt) / 1000;
   }
 
   /** What a fleet of the session's own takes to start and to end. Closes the session. */
   async fleetSeconds(): Promise<{ readonly start: number; readonly end: number }> {
-    await this.startFleet();
+    const start = await this.startFleet();
     const startedAt = performance.now();
     await this.#session.close();
-    return { start: this.#startSeconds!, end: (performance.now() - startedAt) / 1000 };
+    return { start, end: (performance.now() - startedAt) / 1000 };
   }
 
   /** Of a stage of which the plan has items left, each coming so often on average. */
