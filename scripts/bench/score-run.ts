@@ -25,7 +25,7 @@ export interface ScoreRunOptions {
   readonly output: string;
   /** Where results are shared; every run of a benchmark names its own. */
   readonly cache: string;
-  readonly chains: Chains;
+  readonly chains: Chains | "auto";
   readonly engines: number;
   readonly cores: number;
   readonly flags?: readonly string[];
@@ -47,10 +47,9 @@ export function childrenCpuSeconds(): number {
 
 export async function runScore(options: ScoreRunOptions): Promise<Timing> {
   const { poses, output, cache, chains, engines, cores, flags = [] } = options;
-  const { heavy, light, antigen } = chains;
-  const own = ["score", poses, "-o", output, "--heavy", heavy, "--antigen", antigen];
+  const own = ["score", poses, "-o", output, ...chainFlags(chains), "--threads", "1"];
   const rest = ["--embed-model", "none", "--cache-dir", cache, "--engines", String(engines)];
-  const all = [...own, ...(light === "" ? [] : ["--light", light]), ...rest, "--threads", "1"];
+  const all = [...own, ...rest];
   const command = onCores([process.execPath, PROGRAM, ...all, ...flags], cores);
   const cpuBefore = childrenCpuSeconds();
   const startedAt = performance.now();
@@ -63,6 +62,12 @@ export async function runScore(options: ScoreRunOptions): Promise<Timing> {
   const seconds = (performance.now() - startedAt) / 1000;
   if (code !== 0) throw new Error(`raysidue score ended with ${code}:\n${said}`);
   return { seconds, cpuSeconds: childrenCpuSeconds() - cpuBefore };
+}
+
+function chainFlags(chains: Chains | "auto"): string[] {
+  if (chains === "auto") return ["--auto"];
+  const { heavy, light, antigen } = chains;
+  return ["--heavy", heavy, "--antigen", antigen, ...(light === "" ? [] : ["--light", light])];
 }
 
 /** Scores by pose. */
