@@ -157,6 +157,19 @@ test("a contact that ends beyond the farthest look has no part in front of its c
     { x: 45.451, y: 20.91, z: 14.875, r: 1.8 },
   ];
   assert.equal(areaAmong(a, b, sides), 0);
+
+  // C and CZ of a phenylalanine behind O and CE1; two of three corners are 22 and 23 A away.
+  const beyond = areaAmong(
+    { x: -68.705, y: 60.348, z: -17.307, r: 1.7 },
+    { x: -65.934, y: 64.351, z: -16.78, r: 1.7 },
+    [
+      { x: -68.556, y: 60.75, z: -18.459, r: 1.52 },
+      { x: -66.122, y: 61.563, z: -16.785, r: 1.7 },
+      { x: -66.364, y: 63.68, z: -15.642, r: 1.7 },
+      { x: -79.208, y: 51.876, z: -19.792, r: 1.7 },
+    ],
+  );
+  assert.equal(beyond, 0);
 });
 
 test("what a clash leaves of a contact is found", () => {

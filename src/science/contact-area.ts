@@ -17,12 +17,20 @@ import {
 } from "./contour.ts";
 import { type Corner, isEven, type Neighbour } from "./corners.ts";
 import { gapTo, type Sphere } from "./hyperboloid.ts";
-import { findSides, type NeighboursWithin, type Sides } from "./sides.ts";
+import {
+  type Found,
+  farthestSides,
+  findSides,
+  type NeighboursWithin,
+  type Sides,
+} from "./sides.ts";
 
 /** Radius of water, angstrom. */
 const PROBE = 1.4;
 /** Balls as far apart as this have no contact. */
 export const TOUCH_GAP = 2 * PROBE;
+/** What is seen of a contact that begins beyond the probe is less, square angstrom. */
+const SLIVER = 0.5;
 /** Centres of balls that barely leave one another, angstrom: the surface between is a needle. */
 const WITHIN = 1e-6;
 
@@ -38,7 +46,18 @@ export function contactArea(pair: Pair, neighboursWithin: NeighboursWithin): num
   const found = findSides(pair, neighboursWithin);
   // Without a corner a contact is unknown to Voronota, whose cells are known by their corners.
   if (found === undefined || (!found.sides.isOpen && found.sides.corners.length === 0)) return 0;
-  return outlineBetween(pair, found.sides, found.candidates).reduce(
+  const area = areaWithin(pair, found);
+  if (area === 0 || area > SLIVER || !mayBeginBeyond(found.sides)) return area;
+  return areaWithin(pair, farthestSides(pair, found, neighboursWithin));
+}
+
+/** Whether an open contact may begin beyond the probe, so that what is before it is none of it. */
+function mayBeginBeyond({ isOpen, corners }: Sides): boolean {
+  return isOpen && corners.length > 0 && corners.every(({ sphere }) => sphere.r > PROBE);
+}
+
+function areaWithin(pair: Pair, { sides, candidates }: Found): number {
+  return outlineBetween(pair, sides, candidates).reduce(
     (sum, contour) => sum + areaOf(pair, contour),
     0,
   );

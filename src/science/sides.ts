@@ -42,6 +42,8 @@ const TANGLED_MAX = 250;
  * probe it may take all of a sliver of 0.2 square angstrom.
  */
 const FAR_REACHES = [3, 6, 20];
+/** Where what was found may be a sliver only, whose corners are still farther away. */
+const FARTHEST_REACH = 40;
 /**
  * A neighbour that no point of an outline is this near to has no side on it, angstrom. Where the
  * surfaces that cross are nearly parallel an outline strays: by 0.032 seen, past two corners.
@@ -70,14 +72,16 @@ export interface Sides {
   readonly bounding: ReadonlySet<number>;
 }
 
+/** Sides, and the neighbours as far as was looked for them. */
+export interface Found {
+  readonly sides: Sides;
+  readonly candidates: readonly Neighbour[];
+}
+
 /**
- * The sides of a contact, and the neighbours as far as was looked for them. Undefined where there is
- * no contact. Looks farther until who bounds it is known, or as far as it ever looks.
+ * The sides of a contact. Undefined where there is no contact. Looks farther until who bounds it is known, or as far as it ever looks.
  */
-export function findSides(
-  pair: Pair,
-  neighboursWithin: NeighboursWithin,
-): { readonly sides: Sides; readonly candidates: readonly Neighbour[] } | undefined {
+export function findSides(pair: Pair, neighboursWithin: NeighboursWithin): Found | undefined {
   let candidates = neighboursWithin(REACH);
   let sides = sidesWithin(pair, candidates, REACH);
   let reach = REACH;
@@ -88,6 +92,19 @@ export function findSides(
     reach = farther;
   }
   return sides && { sides, candidates };
+}
+
+/** The same sides where corners beyond the farthest look are known, too. */
+export function farthestSides(
+  pair: Pair,
+  { sides, candidates }: Found,
+  neighboursWithin: NeighboursWithin,
+): Found {
+  const all = neighboursWithin(FARTHEST_REACH);
+  const farthest = sidesWithin(pair, all, FARTHEST_REACH);
+  return farthest === undefined
+    ? { sides, candidates }
+    : { sides: joined(sides, farthest, all), candidates: all };
 }
 
 /** Whether nobody beyond `reach` can be missing: a corner touches what is nearer than itself. */
