@@ -4,10 +4,7 @@ import { test } from "node:test";
 import { contactArea } from "./contact-area.ts";
 import type { Neighbour } from "./corners.ts";
 import { gapTo, Hyperboloid, type Sphere } from "./hyperboloid.ts";
-
-function near(value: number, wanted: number, tolerance: number): void {
-  assert.ok(Math.abs(value - wanted) <= tolerance, `${value} instead of ${wanted}`);
-}
+import { near } from "./near.fixture.ts";
 
 function areaAmong(a: Sphere, b: Sphere, others: readonly Sphere[]): number {
   const neighbours = others
@@ -173,42 +170,49 @@ test("a contact that ends beyond the farthest look has no part in front of its c
 });
 
 test("what a clash leaves of a contact is found", () => {
-  // A third ball lies between, or takes all of the circle. Voronota: 7.54327, 0.925011, 0.00276649.
-  const across = areaAmong(
-    { x: -78.702, y: -108.176, z: 51.006, r: 1.7 },
-    { x: -78.476, y: -108.539, z: 50.863, r: 1.55 },
-    [
-      { x: -79.274, y: -108.132, z: 52.015, r: 1.7 },
-      { x: -79.605, y: -107.628, z: 49.904, r: 1.7 },
-      { x: -78.066, y: -109.793, z: 50.69, r: 1.7 },
-      { x: -77.151, y: -108.913, z: 48.558, r: 1.55 },
-      { x: -75.187, y: -109.263, z: 53.422, r: 1.7 },
-      { x: -74.419, y: -108.128, z: 53.061, r: 1.52 },
-    ],
-  );
-  near(across, 7.54327, 5e-6);
-  const within = areaAmong(
-    { x: -11.707, y: -16.377, z: 39.495, r: 1.7 },
-    { x: -11.623, y: -16.394, z: 39.215, r: 1.55 },
-    [
-      { x: -11.709, y: -17.507, z: 39.966, r: 1.52 },
-      { x: -11.617, y: -16.165, z: 37.974, r: 1.7 },
-      { x: -10.376, y: -17.197, z: 39.239, r: 1.7 },
-      { x: -9.508, y: -16.392, z: 38.202, r: 1.7 },
-      { x: -10.562, y: -18.635, z: 38.693, r: 1.7 },
-    ],
-  );
-  near(within, 0.925011, 5e-7);
-  const tiny = areaAmong(
-    { x: 15.695, y: 67.436, z: -129.148, r: 1.7 },
-    { x: 16.809, y: 66.956, z: -129.864, r: 1.52 },
-    [
-      { x: 16.543, y: 67.224, z: -129.308, r: 1.7 },
-      { x: 16.831, y: 67.106, z: -130.669, r: 1.7 },
-      { x: 15.002, y: 64.708, z: -130.523, r: 1.52 },
-    ],
-  );
-  near(tiny, 0.00276649, 5e-9);
+  // A third ball lies between, or takes all of the circle; areas as Voronota prints them.
+  for (const { a, b, others, wanted, tolerance } of [
+    {
+      a: { x: -78.702, y: -108.176, z: 51.006, r: 1.7 },
+      b: { x: -78.476, y: -108.539, z: 50.863, r: 1.55 },
+      others: [
+        { x: -79.274, y: -108.132, z: 52.015, r: 1.7 },
+        { x: -79.605, y: -107.628, z: 49.904, r: 1.7 },
+        { x: -78.066, y: -109.793, z: 50.69, r: 1.7 },
+        { x: -77.151, y: -108.913, z: 48.558, r: 1.55 },
+        { x: -75.187, y: -109.263, z: 53.422, r: 1.7 },
+        { x: -74.419, y: -108.128, z: 53.061, r: 1.52 },
+      ],
+      wanted: 7.54327,
+      tolerance: 5e-6,
+    },
+    {
+      a: { x: -11.707, y: -16.377, z: 39.495, r: 1.7 },
+      b: { x: -11.623, y: -16.394, z: 39.215, r: 1.55 },
+      others: [
+        { x: -11.709, y: -17.507, z: 39.966, r: 1.52 },
+        { x: -11.617, y: -16.165, z: 37.974, r: 1.7 },
+        { x: -10.376, y: -17.197, z: 39.239, r: 1.7 },
+        { x: -9.508, y: -16.392, z: 38.202, r: 1.7 },
+        { x: -10.562, y: -18.635, z: 38.693, r: 1.7 },
+      ],
+      wanted: 0.925011,
+      tolerance: 5e-7,
+    },
+    {
+      a: { x: 15.695, y: 67.436, z: -129.148, r: 1.7 },
+      b: { x: 16.809, y: 66.956, z: -129.864, r: 1.52 },
+      others: [
+        { x: 16.543, y: 67.224, z: -129.308, r: 1.7 },
+        { x: 16.831, y: 67.106, z: -130.669, r: 1.7 },
+        { x: 15.002, y: 64.708, z: -130.523, r: 1.52 },
+      ],
+      wanted: 0.00276649,
+      tolerance: 5e-9,
+    },
+  ]) {
+    near(areaAmong(a, b, others), wanted, tolerance);
+  }
 });
 
 test("an outline that falls apart does not lose a part of the contact", () => {

@@ -57,22 +57,13 @@ function mayBeginBeyond({ isOpen, corners }: Sides): boolean {
 }
 
 function areaWithin(pair: Pair, { sides, candidates }: Found): number {
-  return outlineBetween(pair, sides, candidates).reduce(
-    (sum, contour) => sum + areaOf(pair, contour),
-    0,
-  );
-}
-
-function outlineBetween(
-  pair: Pair,
-  { corners, bounding, isOpen }: Sides,
-  candidates: readonly Neighbour[],
-): Contour[] {
+  const { corners, bounding, isOpen } = sides;
   const neighbours = candidates.filter(({ id }) => bounding.has(id));
   const shell = isOpen || !isEven(corners, []) ? undefined : shellAround(corners);
   const isBuried = shell !== undefined && corners.every(({ sphere }) => sphere.r < PROBE);
   const start = isBuried ? shellCircle(pair, shell) : probeCircle(pair, PROBE);
-  return cutAll(pair, start, neighbours, shell);
+  const contours = cutAll(pair, start, neighbours, shell);
+  return contours.reduce((sum, contour) => sum + areaOf(pair, contour), 0);
 }
 
 /** Cuts with the neighbours in order, dropping pieces that lie outside of the shell, if any. */

@@ -4,12 +4,9 @@ import { Random } from "../base/random.ts";
 import { CellList } from "./cells.ts";
 import { clusterAgain, clusterByFlow } from "./clusters.ts";
 import { gapTo, type Sphere } from "./hyperboloid.ts";
+import { near } from "./near.fixture.ts";
 import { solventAreas } from "./solvent.ts";
 import { tangentSpheres } from "./tangent.ts";
-
-function near(value: number, wanted: number, tolerance: number): void {
-  assert.ok(Math.abs(value - wanted) <= tolerance, `${value} instead of ${wanted}`);
-}
 
 test("a cell list finds what looking at all points finds", () => {
   const random = new Random(1);

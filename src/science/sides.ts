@@ -79,7 +79,8 @@ export interface Found {
 }
 
 /**
- * The sides of a contact. Undefined where there is no contact. Looks farther until who bounds it is known, or as far as it ever looks.
+ * The sides of a contact. Undefined where there is no contact. Looks farther until who bounds it is
+ * known, or as far as it ever looks.
  */
 export function findSides(pair: Pair, neighboursWithin: NeighboursWithin): Found | undefined {
   let candidates = neighboursWithin(REACH);
@@ -181,7 +182,8 @@ function sidesOf(
   const tryAmong = (among: readonly Neighbour[]) => {
     corners = cornersAmong(pair, among, candidates);
   };
-  if (isTangled && candidates.length <= TANGLED_MAX) {
+  const areAllTried = isTangled && candidates.length <= TANGLED_MAX;
+  if (areAllTried) {
     tryAmong(candidates);
   } else if (contours.length === 0 && hidden !== undefined) {
     const near = gapTo(pair.a, hidden.x, hidden.y, hidden.z) + NEAR;
@@ -194,7 +196,7 @@ function sidesOf(
   }
   // A side is lost: rare enough to try everything. Without a corner, what is hidden is nothing.
   const isSeen = contours.length > 0 || corners.length > 0;
-  if (isSeen && !isOpen && !isWhole()) {
+  if (!areAllTried && isSeen && !isOpen && !isWhole()) {
     // Among many, as where chains clash: who makes a corner with a side that lacks an end.
     tryAmong(candidates.length <= TRIED_MAX ? candidates : endsOfOdd(pair, corners, candidates));
   }

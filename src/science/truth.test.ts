@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { residueAreas } from "./buried.ts";
 import { featuresOf, NODE_WIDTH } from "./features.ts";
 import { buildGraph, type PoseEdges } from "./graph.ts";
+import { near } from "./near.fixture.ts";
 import { loadTruth, TRUTH_NAMES, type Truth } from "./truth.fixture.ts";
 
 /** Largest differences that the original's results leave room for. */
@@ -10,10 +11,6 @@ const RELATIVE = 1e-6;
 const BURIED = 1e-3;
 const AREA = 1e-4;
 const DIRECTION = 1e-6;
-
-function near(value: number, wanted: number, tolerance: number, what: string): void {
-  assert.ok(Math.abs(value - wanted) <= tolerance, `${what}: ${value} instead of ${wanted}`);
-}
 
 function checkEdges(edges: PoseEdges, truth: Truth["interface_edges"], kind: string): void {
   assert.deepEqual(
