@@ -42,7 +42,8 @@ export function cornersAmong(
       const [c, d] = [among[i]!, among[j]!];
       for (const sphere of tangentSpheres(pair.a, pair.b, c.sphere, d.sphere)) {
         const corner: Corner = { sphere, ids: [c.id, d.id] };
-        if (isEmpty(corner, candidates)) corners.push(corner);
+        // Most are overlapped by one of the few that are tried.
+        if (isEmpty(corner, among) && isEmpty(corner, candidates)) corners.push(corner);
       }
     }
   }
@@ -52,9 +53,10 @@ export function cornersAmong(
 /** Whether no candidate overlaps a corner. */
 export function isEmpty({ sphere, ids }: Corner, candidates: readonly Neighbour[]): boolean {
   const { x, y, z, r } = sphere;
-  return candidates.every(
-    ({ id, sphere: other }) => ids.includes(id) || gapTo(other, x, y, z) >= r - TOUCH,
-  );
+  for (const { id, sphere: other } of candidates) {
+    if (gapTo(other, x, y, z) < r - TOUCH && !ids.includes(id)) return false;
+  }
+  return true;
 }
 
 /**
@@ -62,15 +64,17 @@ export function isEmpty({ sphere, ids }: Corner, candidates: readonly Neighbour[
  * where the outline comes from or goes to the circle.
  */
 export function isEven(corners: readonly Corner[], contours: readonly Contour[]): boolean {
-  const ends = corners.flatMap(({ ids }) => ids);
-  for (const { before, after } of contours.flat()) {
-    if (before === after) continue;
-    if (before === ON_CIRCLE) ends.push(after);
-    if (after === ON_CIRCLE) ends.push(before);
+  const odd = new Set<number>();
+  const count = (id: number) => odd.delete(id) || odd.add(id);
+  for (const { ids } of corners) ids.forEach(count);
+  for (const contour of contours) {
+    for (const { before, after } of contour) {
+      if (before === after) continue;
+      if (before === ON_CIRCLE) count(after);
+      if (after === ON_CIRCLE) count(before);
+    }
   }
-  const counts = new Map<number, number>();
-  for (const id of ends) counts.set(id, (counts.get(id) ?? 0) + 1);
-  return [...counts.values()].every((count) => count % 2 === 0);
+  return odd.size === 0;
 }
 
 /**

@@ -10,79 +10,88 @@ import type { Sphere } from "./hyperboloid.ts";
 /** Pivots smaller than this (in square angstrom) mean that two of the equations are one. */
 const SINGULAR = 1e-9;
 
+/** Of the three equations in x, y, z, r; kept between calls, since there are millions of them. */
+const rows = [new Float64Array(5), new Float64Array(5), new Float64Array(5)];
+const columns = new Uint8Array(4);
+/** Solutions are `at + t along`. */
+const at = new Float64Array(4);
+const along = new Float64Array(4);
+
 /** All spheres (none, one or two) that touch the four given. */
 export function tangentSpheres(a: Sphere, b: Sphere, c: Sphere, d: Sphere): Sphere[] {
-  // Differences of |s - p_i| = r + r_i, squared, from a's: linear in (x, y, z, r), seen from a.
-  const rows = [b, c, d].map((s) => {
-    const [x, y, z, r] = [s.x - a.x, s.y - a.y, s.z - a.z, s.r - a.r];
-    return [x, y, z, r, (x * x + y * y + z * z - s.r * s.r + a.r * a.r) / 2];
-  });
-  const line = solutionLine(rows);
-  if (line === undefined) return [];
-  const { at, along } = line;
-  // (x, y, z) from a has length r + a.r, along the line at + t along.
+  setRow(0, a, b);
+  setRow(1, a, c);
+  setRow(2, a, d);
+  if (!solve()) return [];
+  // (x, y, z) from a has length r + a.r.
   const base = at[3]! + a.r;
-  const qa = square(along) - along[3]! * along[3]!;
+  const qa = dot(along, along) - along[3]! * along[3]!;
   const qb = 2 * (dot(at, along) - base * along[3]!);
-  const qc = square(at) - base * base;
-  return roots(qa, qb, qc)
-    .map((t) => ({
-      x: a.x + at[0]! + t * along[0]!,
-      y: a.y + at[1]! + t * along[1]!,
-      z: a.z + at[2]! + t * along[2]!,
-      r: at[3]! + t * along[3]!,
-    }))
-    .filter((s) => [a, b, c, d].every((one) => one.r + s.r > 0));
+  const qc = dot(at, at) - base * base;
+  const discriminant = qb * qb - 4 * qa * qc;
+  if (discriminant < 0) return [];
+  const root = Math.sqrt(discriminant);
+  const stable = qb > 0 ? -0.5 * (qb + root) : -0.5 * (qb - root);
+  const spheres: Sphere[] = [];
+  for (const t of discriminant === 0 ? [stable / qa] : [stable / qa, qc / stable]) {
+    const r = at[3]! + t * along[3]!;
+    if (!Number.isFinite(t) || Math.min(a.r, b.r, c.r, d.r) + r <= 0) continue;
+    const [x, y, z] = [at[0]! + t * along[0]!, at[1]! + t * along[1]!, at[2]! + t * along[2]!];
+    spheres.push({ x: a.x + x, y: a.y + y, z: a.z + z, r });
+  }
+  return spheres;
 }
 
-/** Solutions of three linear equations in four unknowns: a point and a direction. */
-function solutionLine(rows: number[][]): { at: number[]; along: number[] } | undefined {
-  const columns = [0, 1, 2, 3];
+/** The difference of |s - p| = r + r_p, squared, from a's: linear in (x, y, z, r), seen from a. */
+function setRow(row: number, a: Sphere, s: Sphere): void {
+  const [x, y, z, r] = [s.x - a.x, s.y - a.y, s.z - a.z, s.r - a.r];
+  const values = rows[row]!;
+  values[0] = x;
+  values[1] = y;
+  values[2] = z;
+  values[3] = r;
+  values[4] = (x * x + y * y + z * z - s.r * s.r + a.r * a.r) / 2;
+}
+
+/** Solves the three equations for `at` and `along`; false where two of them are one. */
+function solve(): boolean {
+  for (let k = 0; k < 4; k++) columns[k] = k;
   for (let step = 0; step < 3; step++) {
-    let [bestRow, bestColumn] = [step, step];
-    for (let row = step; row < 3; row++) {
-      for (let k = step; k < 4; k++) {
-        const value = Math.abs(rows[row]![columns[k]!]!);
-        if (value > Math.abs(rows[bestRow]![columns[bestColumn]!]!)) {
-          [bestRow, bestColumn] = [row, k];
-        }
-      }
-    }
-    [rows[step], rows[bestRow]] = [rows[bestRow]!, rows[step]!];
-    [columns[step], columns[bestColumn]] = [columns[bestColumn]!, columns[step]!];
-    const pivot = rows[step]![columns[step]!]!;
-    if (Math.abs(pivot) < SINGULAR) return undefined;
+    choosePivot(step);
+    const own = rows[step]!;
+    const pivot = own[columns[step]!]!;
+    if (Math.abs(pivot) < SINGULAR) return false;
     for (let row = 0; row < 3; row++) {
       if (row === step) continue;
-      const factor = rows[row]![columns[step]!]! / pivot;
-      for (let k = 0; k < 5; k++) rows[row]![k]! -= factor * rows[step]![k]!;
+      const other = rows[row]!;
+      const factor = other[columns[step]!]! / pivot;
+      for (let k = 0; k < 5; k++) other[k]! -= factor * own[k]!;
     }
   }
   const free = columns[3]!;
-  const at = [0, 0, 0, 0];
-  const along = [0, 0, 0, 0];
+  at[free] = 0;
   along[free] = 1;
   for (let step = 0; step < 3; step++) {
-    const pivot = rows[step]![columns[step]!]!;
-    at[columns[step]!] = rows[step]![4]! / pivot;
-    along[columns[step]!] = -rows[step]![free]! / pivot;
+    const column = columns[step]!;
+    at[column] = rows[step]![4]! / rows[step]![column]!;
+    along[column] = -rows[step]![free]! / rows[step]![column]!;
   }
-  return { at, along };
+  return true;
 }
 
-function square(v: readonly number[]): number {
-  return dot(v, v);
+/** Brings the largest coefficient of what is left to `step`, in rows and columns. */
+function choosePivot(step: number): void {
+  let [bestRow, bestColumn, best] = [step, step, -1];
+  for (let row = step; row < 3; row++) {
+    for (let k = step; k < 4; k++) {
+      const size = Math.abs(rows[row]![columns[k]!]!);
+      if (size > best) [bestRow, bestColumn, best] = [row, k, size];
+    }
+  }
+  [rows[step], rows[bestRow]] = [rows[bestRow]!, rows[step]!];
+  [columns[step], columns[bestColumn]] = [columns[bestColumn]!, columns[step]!];
 }
 
-function dot(v: readonly number[], w: readonly number[]): number {
+function dot(v: Float64Array, w: Float64Array): number {
   return v[0]! * w[0]! + v[1]! * w[1]! + v[2]! * w[2]!;
-}
-
-function roots(a: number, b: number, c: number): number[] {
-  const discriminant = b * b - 4 * a * c;
-  if (discriminant < 0) return [];
-  const stable =
-    b > 0 ? -0.5 * (b + Math.sqrt(discriminant)) : -0.5 * (b - Math.sqrt(discriminant));
-  const both = [stable / a, c / stable].filter((t) => Number.isFinite(t));
-  return discriminant === 0 ? both.slice(0, 1) : both;
 }
