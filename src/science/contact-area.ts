@@ -58,7 +58,9 @@ function mayBeginBeyond({ isOpen, corners }: Sides): boolean {
 
 function areaWithin(pair: Pair, { sides, candidates }: Found): number {
   const { corners, bounding, isOpen } = sides;
-  const neighbours = candidates.filter(({ id }) => bounding.has(id));
+  const neighbours = candidates
+    .filter(({ id }) => bounding.has(id))
+    .sort((p, q) => p.gap - q.gap || p.id - q.id);
   const shell = isOpen || !isEven(corners, []) ? undefined : shellAround(corners);
   const isBuried = shell !== undefined && corners.every(({ sphere }) => sphere.r < PROBE);
   const start = isBuried ? shellCircle(pair, shell) : probeCircle(pair, PROBE);

@@ -7,7 +7,14 @@
  * of Voronota (Olechnovic and Venclovas, J. Comput. Chem. 35 (2014)): circle, cuts in order of
  * distance, curves resampled in equal steps, points pulled onto their curve by projections.
  */
-import { crossing, gapTo, Hyperboloid, type MutablePoint, type Sphere } from "./hyperboloid.ts";
+import {
+  crossing,
+  distanceBetween,
+  gapTo,
+  Hyperboloid,
+  type MutablePoint,
+  type Sphere,
+} from "./hyperboloid.ts";
 
 /** How finely an outline is drawn. */
 export interface Resolution {
@@ -202,45 +209,41 @@ interface Curve extends Resolution {
 
 /** Puts points along the new curve of the neighbour, wherever the outline now jumps across. */
 function mend(contour: Contour, curve: Curve): Contour {
-  const { id, step } = curve;
+  const { id } = curve;
   const result: Contour = [];
-  const count = contour.length;
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < contour.length; i++) {
     const from = contour[i]!;
-    const to = contour[i + 1 < count ? i + 1 : 0]!;
+    const to = contour[i + 1 < contour.length ? i + 1 : 0]!;
     result.push(from);
     if (from.before === id || from.after !== id || to.before !== id) continue;
-    settle(from, curve);
-    settle(to, curve);
-    const distance = distanceBetween(from, to);
-    if (distance <= step) continue;
-    const leaps = Math.floor(distance / step + 0.5);
-    for (let leap = 1; leap < leaps; leap++) {
-      const t = leap / leaps;
-      const x = from.x + t * (to.x - from.x);
-      const y = from.y + t * (to.y - from.y);
-      const z = from.z + t * (to.z - from.z);
-      const point = newPoint(x, y, z, id, id);
-      settle(point, curve);
-      result.push(point);
-    }
+    settle([from, to], curve);
+    const between = pointsBetween(from, to, curve);
+    settle(between, curve);
+    for (const point of between) result.push(point);
   }
   return result;
 }
 
-// Math.hypot takes ten times as long and guards against overflows that do not occur here.
-function distanceBetween(p: MutablePoint, q: MutablePoint): number {
-  const [dx, dy, dz] = [p.x - q.x, p.y - q.y, p.z - q.z];
-  return Math.sqrt(dx * dx + dy * dy + dz * dz);
+/** Of equal steps, none where the two are one apart. */
+function pointsBetween(from: ContourPoint, to: ContourPoint, { id, step }: Curve): ContourPoint[] {
+  const points: ContourPoint[] = [];
+  const leaps = Math.floor(distanceBetween(from, to) / step + 0.5);
+  for (let leap = 1; leap < leaps; leap++) {
+    const t = leap / leaps;
+    const x = from.x + t * (to.x - from.x);
+    const y = from.y + t * (to.y - from.y);
+    const z = from.z + t * (to.z - from.z);
+    points.push(newPoint(x, y, z, id, id));
+  }
+  return points;
 }
 
-function settle(point: ContourPoint, { pair, curves, projections }: Curve): void {
+/** Pulls points onto the three surfaces that meet in a curve. */
+function settle(points: readonly ContourPoint[], { pair, curves, projections }: Curve): void {
   for (let i = 0; i < projections; i++) {
-    curves[0].project(point);
-    curves[1].project(point);
-    curves[2].project(point);
+    for (const surface of curves) surface.projectAll(points);
   }
-  point.gap = gapTo(pair.a, point.x, point.y, point.z);
+  for (const point of points) point.gap = gapTo(pair.a, point.x, point.y, point.z);
 }
 
 /** The area of the fan from the outline's middle, which is put on the surface first. */

@@ -5,27 +5,18 @@
  * roughly who does; corners say it exactly. Invariant: no side is lost, however short, and however
  * far away: an area depends on each in the fifth digit. Where one may be, more is tried.
  */
-import {
-  type Contour,
-  type ContourPoint,
-  cut,
-  ON_CIRCLE,
-  type Pair,
-  probeCircle,
-  type Resolution,
-  VORONOTA,
-} from "./contour.ts";
+import { type Contour, type ContourPoint, ON_CIRCLE, type Pair, VORONOTA } from "./contour.ts";
 import {
   boundingIds,
   type Corner,
   cornersAmong,
   endsOfOdd,
-  hiddenPlace,
   isEmpty,
   isEven,
   type Neighbour,
 } from "./corners.ts";
-import { gapTo, type MutablePoint, type Sphere } from "./hyperboloid.ts";
+import { gapTo } from "./hyperboloid.ts";
+import { isAt, type Outline, outlineOf } from "./outline.ts";
 
 /**
  * Neighbours are looked for with a larger probe: a contact may hide behind a chord of the circle,
@@ -53,15 +44,10 @@ const STRAY = 0.1;
 const CHORD_MAX = 0.05;
 /** Neighbours of a contact smaller than a step are at most this much farther from it, angstrom. */
 const NEAR = 1;
-/**
- * Atoms this near have a contact, angstrom: they are bonded. Where chains clash a third may lie between
- * them, and an outline around all of it shows nothing.
- */
-const BONDED = 2;
 /** Corners are the same, angstrom. */
 const SAME = 1e-6;
 
-/** All neighbours whose gap to both balls is below `2 * reach`, in order of their gap to the first. */
+/** All neighbours whose gap to both balls is below `2 * reach`, in no order. */
 export type NeighboursWithin = (reach: number) => readonly Neighbour[];
 
 export interface Sides {
@@ -119,14 +105,12 @@ function sidesWithin(
   candidates: readonly Neighbour[],
   reach: number,
 ): Sides | undefined {
-  const rough = cutRoughly(pair, candidates, reach);
-  const { contours, hidden, isTangled } = rough;
+  // As many points on a larger circle.
+  const step = (VORONOTA.step * reach) / REACH;
+  const outline = outlineOf(pair, candidates, { ...VORONOTA, step, reach });
+  const { contours, hidden, isTangled } = outline;
   if (contours.length === 0 && hidden === undefined && !isTangled) return undefined;
-  return sidesOf(pair, candidates, { ...rough, reach });
-}
-
-function isBonded({ a, b }: Pair): boolean {
-  return gapTo(a, b.x, b.y, b.z) + a.r < BONDED;
+  return sidesOf(pair, candidates, { outline, reach });
 }
 
 /** What is seen from near and from far: the larger outline is coarser and may miss a small side. */
@@ -153,19 +137,12 @@ function joined(near: Sides, far: Sides | undefined, candidates: readonly Neighb
   };
 }
 
-interface Rough {
-  readonly contours: readonly Contour[];
-  /** A place near which a contact smaller than a step may have been lost. */
-  readonly hidden: MutablePoint | undefined;
-  /** Whether parts of the contact may be missing. */
-  readonly isTangled: boolean;
-}
-
 function sidesOf(
   pair: Pair,
   candidates: readonly Neighbour[],
-  { contours, hidden, isTangled, reach }: Rough & { readonly reach: number },
+  { outline, reach }: { readonly outline: Outline; readonly reach: number },
 ): Sides {
+  const { contours, hidden, isTangled } = outline;
   const onOutline = new Set<number>();
   let isOpen = false;
   let farthest = -reach;
@@ -191,7 +168,7 @@ function sidesOf(
   } else {
     // A side shorter than a step may have no point, but its neighbour takes one of another's.
     const mayBeAt = ({ id, sphere, gap }: Neighbour) =>
-      onOutline.has(id) || (gap < 2 * farthest + STRAY && isAt(sphere, contours));
+      onOutline.has(id) || (gap < 2 * farthest + STRAY && isAt(sphere, outline, STRAY));
     tryAmong(candidates.filter(mayBeAt));
   }
   // A side is lost: rare enough to try everything. Without a corner, what is hidden is nothing.
@@ -215,48 +192,4 @@ function isClosedBeyond(corners: readonly Corner[], contours: readonly Contour[]
  */
 function isOnCircle({ before, after, gap }: ContourPoint, reach: number): boolean {
   return (before === ON_CIRCLE || after === ON_CIRCLE) && gap > reach - CHORD_MAX;
-}
-
-/**
- * Whether a neighbour takes a point of an outline, or nearly: it may have a side shorter than a step
- * there, which an outline of points does not show.
- */
-function isAt(c: Sphere, contours: readonly Contour[]): boolean {
-  for (const contour of contours) {
-    for (const p of contour) {
-      const [dx, dy, dz] = [p.x - c.x, p.y - c.y, p.z - c.z];
-      const reach = p.gap + STRAY + c.r;
-      if (reach > 0 && dx * dx + dy * dy + dz * dz < reach * reach) return true;
-    }
-  }
-  return false;
-}
-
-/** Cuts the circle of the larger probe with all candidates. */
-function cutRoughly(pair: Pair, candidates: readonly Neighbour[], reach: number): Rough {
-  // As many points on a larger circle.
-  const resolution: Resolution = { ...VORONOTA, step: (VORONOTA.step * reach) / REACH };
-  let contours = [probeCircle(pair, reach, resolution.step)];
-  let hidden: MutablePoint | undefined;
-  let isTangled = false;
-  for (const { id, sphere } of deepestFirst(pair, candidates)) {
-    contours = contours.flatMap((contour) => {
-      const parts = cut(pair, contour, { c: sphere, id, ...resolution });
-      if (parts.length === 0) hidden ??= hiddenPlace(pair, contour, sphere);
-      isTangled ||= parts.length > 1;
-      return parts;
-    });
-    if (contours.length === 0) break;
-  }
-  isTangled ||= contours.length === 0 && isBonded(pair);
-  return { contours, hidden, isTangled };
-}
-
-/** Those first that take most: they reach farthest over the middle between the two atoms. */
-function deepestFirst({ a, b }: Pair, candidates: readonly Neighbour[]): readonly Neighbour[] {
-  const [x, y, z] = [(a.x + b.x) / 2, (a.y + b.y) / 2, (a.z + b.z) / 2];
-  return candidates
-    .map((neighbour) => ({ neighbour, gap: gapTo(neighbour.sphere, x, y, z) }))
-    .sort((p, q) => p.gap - q.gap)
-    .map(({ neighbour }) => neighbour);
 }

@@ -74,7 +74,7 @@ class Surroundings {
     );
   }
 
-  /** What can cut a contact of this atom, nearest first. */
+  /** What can cut a contact of this atom, in no order. */
   #neighboursOf(atom: number, reach: number): readonly Neighbour[] {
     let known = this.#neighbours.get(reach);
     if (known === undefined) {
@@ -93,8 +93,7 @@ class Surroundings {
           const sphere = this.#spheres[id]!;
           return { id, sphere, gap: gapTo(sphere, x, y, z) - r };
         })
-        .filter(({ gap }) => gap < 2 * reach)
-        .sort((p, q) => p.gap - q.gap || p.id - q.id);
+        .filter(({ gap }) => gap < 2 * reach);
       known.set(atom, neighbours);
     }
     return neighbours;
