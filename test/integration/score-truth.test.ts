@@ -38,7 +38,7 @@ const skip = typeof scorer === "string" ? scorer : false;
 describe("poses scored as the original scores them", { skip }, async () => {
   if (typeof scorer === "string") return;
   const weights = await openScorer(scorer);
-  const model = buildEgnn(weights);
+  const model = buildEgnn({ ...weights, threads: 1 });
   const session = await OnnxSession.open(model, weights.folder, { threads: 1, isPrepacked: true });
   after(() => session.close());
   const scored: { features: GraphFeatures; wanted: number }[] = [];

@@ -49,7 +49,7 @@ export async function openPoseScorer(opening: EngineOpening): Promise<RowEngine>
   }
   const parameters = parseScoreParameters(opening.parameters);
   const weights = await openScorer(scorer);
-  const graph = buildEgnn(weights);
+  const graph = buildEgnn({ ...weights, threads });
   // 14 MB: packed in each process it costs nothing, and small calls gain the most.
   const session = await OnnxSession.open(graph, weights.folder, { threads, isPrepacked: true });
   return new PoseScorer(session, parameters, `${scorer.name}, ${threads} threads`);
