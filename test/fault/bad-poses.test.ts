@@ -6,7 +6,7 @@
  * (53 MB); skips aloud where PyPI cannot be reached.
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { readFailed, readReport, readScores } from "../support/outputs.ts";
@@ -103,6 +103,7 @@ describe("broken poses", { skip: await scorerProblem() }, () => {
     const regions = sandbox.write("regions.tsv", regionTable(["5E5M"]));
     for (const [name, content] of FAULTS) sandbox.write(`poses/${name}`, content);
     sandbox.write("poses/x-good.pdb", file(lines));
+    symlinkSync("nowhere.pdb", sandbox.path("poses", "x-lost.pdb"));
     // One model of three is broken, and one entry of an archive is missing.
     const models = [lines, lines.with(1, lines[1]!.slice(0, 50)), lines];
     sandbox.write("poses/y-models.pdb", modelsText(models));
@@ -116,6 +117,7 @@ describe("broken poses", { skip: await scorerProblem() }, () => {
     const failed = await readFailed(out);
     const wanted: [file: string, line: number, reason: RegExp][] = [
       ...FAULTS.map(([name, , line, reason]): [string, number, RegExp] => [name, line, reason]),
+      ["x-lost.pdb", 1, /cannot read .*x-lost\.pdb: no such file/],
       ["y-models.pdb", lines.length + 5, /ends at column 50/],
       ["z-cut.qv", lines.length + 2, /archive ends before entry "two" of its index/],
     ];

@@ -55,6 +55,12 @@ test("folders between, at any depth, and each path once", async () => {
   assert.deepEqual(await found("{x,none}/y/e.pdb"), ["x/y/e.pdb"]);
 });
 
+test("a link that leads nowhere is there, and what is not there is not", async () => {
+  symlinkSync("nowhere", join(root, "x", "lost.ent"));
+  assert.deepEqual(await found("x/*.ent"), ["x/lost.ent"]);
+  assert.deepEqual(await found("**/lost.ent"), ["x/lost.ent"]);
+});
+
 test("brackets that never close are letters", async () => {
   assert.deepEqual(await found("[g.pdb"), ["[g.pdb"]);
   assert.deepEqual(await found("{a.pdb"), []);

@@ -6,7 +6,7 @@
  * the order is that of the code units of the paths, and no path comes twice.
  */
 import type { Dirent } from "node:fs";
-import { opendir, stat } from "node:fs/promises";
+import { lstat, opendir, stat } from "node:fs/promises";
 import { PathTree } from "./path-list.ts";
 
 /** Entries that the system is asked for at once: a folder may hold a million. */
@@ -56,8 +56,11 @@ async function walk(folder: string, segments: readonly string[], found: PathTree
   }
 }
 
+/** A link that leads nowhere counts: whoever opens it says so, and can go on with the rest. */
 async function isFile(path: string): Promise<boolean> {
-  const found = await stat(path).catch(() => undefined);
+  const found = await stat(path)
+    .catch(() => lstat(path))
+    .catch(() => undefined);
   return found !== undefined && !found.isDirectory();
 }
 

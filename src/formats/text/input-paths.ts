@@ -1,7 +1,7 @@
 /**
  * The files that a command line names: files, folders, patterns.
  *
- * Owns: finding them, and what is said where there are none. Invariant: every path is looked at
+ * Owns: finding them, and what is said where there are none. Invariant: every path given is looked at
  * before the first is handed out, so that a misspelt one is known at once; folders and patterns give
  * their files in the order of code units, the same on every machine. Memory is the paths
  * (path-list.ts). It knows no format: extensions are the caller's.
@@ -126,9 +126,9 @@ async function search(folder: string, stats: Stats, options: Search): Promise<vo
     const isCandidate = hasExtension(name, extensions);
     if (!isCandidate && !recursive) continue;
     const path = folder + name;
-    // A dangling link that is no candidate is none of our business.
-    const child = isCandidate ? await statOf(path) : await stat(path).catch(() => undefined);
-    if (isCandidate && child?.isFile()) tree.add(folder, name);
+    const child = await stat(path).catch(() => undefined);
+    // A dangling link is handed out, too: whoever opens it says so, and can go on with the rest.
+    if (isCandidate && (child === undefined || child.isFile())) tree.add(folder, name);
     else if (recursive && child?.isDirectory()) await search(`${path}/`, child, options);
   }
 }

@@ -129,6 +129,14 @@ test("folders: FASTA only, sorted, hidden ones left out, deeper on request", asy
   assert.deepEqual(await namesOf([tree], true), all);
 });
 
+test("a link that leads nowhere is found, and says so when it is opened", async () => {
+  await put("links/a.fa", TEXT);
+  const lost = join(folder, "links", "b.fa");
+  await symlink(join(folder, "nowhere"), lost);
+  assert.deepEqual(await namesOf([join(folder, "links")]), [join(folder, "links", "a.fa"), lost]);
+  await assert.rejects(readAll(join(folder, "links")), badInput(/links\/b\.fa: no such file/));
+});
+
 test("a folder without FASTA is an error", async () => {
   await put("none/readme.txt", TEXT);
   const refused = badInput(/none: directory without FASTA; looked for \.fa, .*--recursive/);
