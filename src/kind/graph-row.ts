@@ -9,7 +9,7 @@
  *     of the interface edges | of the internal edges | cluster ids i32 of nodes | of clusters
  */
 import { RaysidueError } from "../base/errors.ts";
-import { ColumnReader, joinColumns } from "../formats/column-reader.ts";
+import { ColumnReader, joinColumns } from "../formats/columns.ts";
 import type { PoseEdges, PoseGraph } from "../science/graph.ts";
 import type { PreparedComplex } from "../science/prepare.ts";
 

@@ -10,7 +10,7 @@
  */
 import { z } from "zod";
 import { RaysidueError } from "../base/errors.ts";
-import { ColumnReader } from "../formats/column-reader.ts";
+import { ColumnReader, filled } from "../formats/columns.ts";
 import {
   ATOMS_MAX,
   type Structure,
@@ -74,34 +74,42 @@ export function encodePose(structure: Structure, choice: ChainChoice): Uint8Arra
   const residues = chains.flatMap((chain) =>
     structure.residues.slice(chain.residueStart, chain.residueEnd),
   );
-  const atoms = residues.flatMap(({ atomStart, atomEnd }) =>
-    Array.from({ length: atomEnd - atomStart }, (_, i) => atomStart + i),
-  );
+  const atoms = atomsOf(residues);
   const [names, insertions] = [new Dictionary<string>(), new Dictionary<string>()];
   const kinds = new Dictionary<[string, string]>();
+  const { atomNames, elements, altLocs } = structure;
   const axes = [structure.x, structure.y, structure.z].map((axis) =>
-    Float64Array.from(atoms, (atom) => axis[atom]!),
+    filled(new Float64Array(atoms.length), (i) => axis[atoms[i]!]!),
   );
   const isScaled = axes.every((axis) => axis.every(fitsScale));
+  const [residueCount, atomCount] = [residues.length, atoms.length];
   const columns = [
-    Uint16Array.from(residues, ({ name }) => names.numberOf(name, name)),
-    Int32Array.from(residues, ({ number }) => number),
-    Uint16Array.from(residues, ({ insertion }) => insertions.numberOf(insertion, insertion)),
-    Uint8Array.from(residues, ({ isHetero }) => (isHetero ? 1 : 0)),
-    Uint16Array.from(residues, ({ atomStart, atomEnd }) => checkedSize(atomEnd - atomStart)),
-    ...axes.map((axis) => (isScaled ? Int32Array.from(axis, (v) => Math.round(v * SCALE)) : axis)),
-    Uint16Array.from(atoms, (atom) => {
-      const [name, element] = [structure.atomNames[atom]!, structure.elements[atom]!];
+    filled(new Uint16Array(residueCount), (r) => {
+      const { name } = residues[r]!;
+      return names.numberOf(name, name);
+    }),
+    filled(new Int32Array(residueCount), (r) => residues[r]!.number),
+    filled(new Uint16Array(residueCount), (r) => {
+      const { insertion } = residues[r]!;
+      return insertions.numberOf(insertion, insertion);
+    }),
+    filled(new Uint8Array(residueCount), (r) => (residues[r]!.isHetero ? 1 : 0)),
+    filled(new Uint16Array(residueCount), (r) => checkedSize(residues[r]!)),
+    ...axes.map((axis) =>
+      isScaled ? filled(new Int32Array(atomCount), (i) => Math.round(axis[i]! * SCALE)) : axis,
+    ),
+    filled(new Uint16Array(atomCount), (i) => {
+      const [name, element] = [atomNames[atoms[i]!]!, elements[atoms[i]!]!];
       return kinds.numberOf(`${name}\n${element}`, [name, element]);
     }),
-    Uint8Array.from(atoms, (atom) => structure.altLocs[atom]!),
+    filled(new Uint8Array(atomCount), (i) => altLocs[atoms[i]!]!),
   ];
   const header: z.infer<typeof HEADER> = {
     heavy: choice.heavy,
     light: choice.light ?? null,
     antigen: [...choice.antigen],
     chains: chains.map(({ id, residueStart, residueEnd }) => [id, residueEnd - residueStart]),
-    atomCount: atoms.length,
+    atomCount,
     isScaled,
     residueNames: names.values,
     insertions: insertions.values,
@@ -120,7 +128,19 @@ function fitsScale(value: number): boolean {
   return Math.abs(scaled) <= INT32_MAX && Object.is(scaled / SCALE, value);
 }
 
-function checkedSize(atomCount: number): number {
+/** Indices of the atoms of residues, one after the other. */
+function atomsOf(residues: readonly StructureResidue[]): Int32Array {
+  const atomCount = residues.reduce((sum, { atomStart, atomEnd }) => sum + atomEnd - atomStart, 0);
+  const atoms = new Int32Array(atomCount);
+  let at = 0;
+  for (const { atomStart, atomEnd } of residues) {
+    for (let atom = atomStart; atom < atomEnd; atom++) atoms[at++] = atom;
+  }
+  return atoms;
+}
+
+function checkedSize({ atomStart, atomEnd }: StructureResidue): number {
+  const atomCount = atomEnd - atomStart;
   if (atomCount > UINT16_MAX) throw bad(`${atomCount} atoms in one residue`);
   return atomCount;
 }
@@ -135,11 +155,11 @@ export function decodePose(item: Uint8Array): Pose {
   const insertions = reader.take(Uint16Array, residueCount);
   const heteros = reader.take(Uint8Array, residueCount);
   const sizes = reader.take(Uint16Array, residueCount);
-  const [x, y, z] = [0, 1, 2].map(() =>
-    header.isScaled
-      ? Float64Array.from(reader.take(Int32Array, header.atomCount), (v) => v / SCALE)
-      : reader.take(Float64Array, header.atomCount),
-  );
+  const [x, y, z] = [0, 1, 2].map(() => {
+    if (!header.isScaled) return reader.take(Float64Array, header.atomCount);
+    const scaled = reader.take(Int32Array, header.atomCount);
+    return filled(new Float64Array(header.atomCount), (i) => scaled[i]! / SCALE);
+  });
   const kinds = reader.take(Uint16Array, header.atomCount);
   const altLocs = reader.take(Uint8Array, header.atomCount);
   reader.end();

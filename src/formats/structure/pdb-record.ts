@@ -10,6 +10,7 @@ import type { AtomFields } from "./structure-builder.ts";
 
 /** An atom line up to the end of its z coordinate; what follows may be missing. */
 const ATOM_COLUMNS_MIN = 54;
+const POINT = 46;
 
 /** The atom of a line that begins with ATOM or HETATM, or a text that says what is wrong. */
 export function parsePdbAtom(line: string): AtomFields | string {
@@ -53,8 +54,8 @@ function bad(what: string, line: string, start: number, end: number): string {
 
 /** Optional blanks around an optional sign and digits; NaN otherwise. */
 function parseInteger(line: string, start: number, end: number): number {
-  const text = line.slice(start, end).trim();
-  return /^[-+]?\d+$/.test(text) ? Number(text) : Number.NaN;
+  for (let i = start; i < end; i++) if (line.charCodeAt(i) === POINT) return Number.NaN;
+  return parseFixed(line, start, end);
 }
 
 /**
@@ -77,7 +78,7 @@ function parseFixed(line: string, start: number, end: number): number {
   let scale = 0;
   for (let i = from; i < to; i++) {
     const code = line.charCodeAt(i);
-    if (code === 46 && scale === 0) scale = 1;
+    if (code === POINT && scale === 0) scale = 1;
     else if (code >= 48 && code <= 57) {
       value = value * 10 + code - 48;
       digits++;

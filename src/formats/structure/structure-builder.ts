@@ -6,6 +6,7 @@
  * interrupted by others are brought together. Errors name file and line.
  */
 import { RaysidueError } from "../../base/errors.ts";
+import { filled } from "../columns.ts";
 import {
   ATOMS_MAX,
   COORDINATE_MAX,
@@ -137,19 +138,23 @@ export class StructureBuilder {
       }
       chains.push({ id: chain.id, residueStart, residueEnd: residues.length });
     }
-    const [x, y, z] = [0, 1, 2].map((axis) =>
-      Float64Array.from(order, (atom) => this.#coordinates[3 * atom + axis]!),
-    ) as [Float64Array, Float64Array, Float64Array];
+    const axis = (k: number) =>
+      filled(new Float64Array(count), (i) => this.#coordinates[3 * order[i]! + k]!);
+    const ordered = (texts: readonly string[]) => {
+      const result: string[] = [];
+      for (const atom of order) result.push(texts[atom]!);
+      return result;
+    };
     return {
       ...identity,
       source: this.source,
       atomCount: count,
-      x,
-      y,
-      z,
-      atomNames: Array.from(order, (atom) => this.#names[atom]!),
-      elements: Array.from(order, (atom) => this.#elements[atom]!),
-      altLocs: Uint8Array.from(order, (atom) => this.#altLocs[atom]!),
+      x: axis(0),
+      y: axis(1),
+      z: axis(2),
+      atomNames: ordered(this.#names),
+      elements: ordered(this.#elements),
+      altLocs: filled(new Uint8Array(count), (i) => this.#altLocs[order[i]!]!),
       residues,
       chains,
     };

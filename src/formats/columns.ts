@@ -1,9 +1,17 @@
 /**
- * Typed columns that stand one after the other in a run of bytes.
+ * Typed columns, alone and one after the other in a run of bytes.
  *
- * Invariant: a column is a copy (nothing is aligned in the bytes), and no byte is read twice or
- * beyond the end. Deliberately not here: what is thrown where bytes are missing.
+ * Invariant: a column that is read is a copy (nothing is aligned in the bytes), and no byte is read
+ * twice or beyond the end. Deliberately not here: what is thrown where bytes are missing.
  */
+
+type Column = Float64Array | Int32Array | Uint16Array | Uint8Array;
+
+/** Fills a column value by value: `from` with a function takes ten times as long. */
+export function filled<T extends Column>(column: T, valueAt: (i: number) => number): T {
+  for (let i = 0; i < column.length; i++) column[i] = valueAt(i);
+  return column;
+}
 
 interface ArrayType<T> {
   readonly BYTES_PER_ELEMENT: number;
@@ -24,7 +32,7 @@ export class ColumnReader {
   take<T>(type: ArrayType<T>, length: number): T {
     const end = this.#at + length * type.BYTES_PER_ELEMENT;
     if (end > this.#bytes.length) throw this.#broken();
-    const copy = Uint8Array.from(this.#bytes.subarray(this.#at, end));
+    const copy = new Uint8Array(this.#bytes.subarray(this.#at, end));
     this.#at = end;
     return new type(copy.buffer);
   }
