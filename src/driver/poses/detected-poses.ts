@@ -5,15 +5,16 @@
  * one once; poses of which all is known wait among them. Invariant: rows are in the order of the
  * input; memory grows with the distinct sequences, poses wait on disk.
  */
-import { RaysidueError } from "../../base/errors.ts";
+import { messageOf, RaysidueError } from "../../base/errors.ts";
 import type { Structure } from "../../formats/structure/structure.ts";
-import { decodePose, encodePose } from "../../kind/pose-item.ts";
-import { type ChainRoles, findRoles, polymers } from "../../science/chain-roles.ts";
+import { decodePose } from "../../kind/pose-item.ts";
+import { type ChainRoles, findRoles } from "../../science/chain-roles.ts";
 import type { ChainChoice } from "../../science/chains.ts";
 import type { Alignment } from "../../science/prepare.ts";
 import type { ContentKey } from "../../store/content-key.ts";
 import { RowSpool } from "../output/row-spool.ts";
 import type { SequenceAnswers } from "../run/sequence-answers.ts";
+import type { OpenPose } from "./parse-poses.ts";
 import { decodeEntries, ENTRIES_MAX, encodeEntries, type PoseEntry } from "./pose-book.ts";
 
 export interface Detection {
@@ -35,7 +36,7 @@ export interface PosePlace {
 export interface PoseTaker {
   /** Each returns what is known now. `said`: which chains were found, in words. */
   add(structure: Structure, choice: ChainChoice, said: string): Promise<PoseEntry>;
-  refuse(place: PosePlace, error: RaysidueError): Promise<PoseEntry>;
+  refuse(place: PosePlace, problem: string): Promise<PoseEntry>;
   addKnown(file: string, entries: readonly PoseEntry[]): Promise<void>;
   /** What was read of a file, where that is sure to be read again. */
   note(key: ContentKey, entries: readonly PoseEntry[]): Promise<void>;
@@ -67,25 +68,14 @@ export class DetectedPoses {
     this.#mark = key === undefined ? UNKNOWN_FILE : key.toString("hex");
   }
 
-  add(structure: Structure): void {
-    const { name, source: file, line } = structure;
-    const chains = polymers(structure, this.#detection.align);
-    const [first, ...others] = chains.map(({ chain }) => chain.id);
-    if (first === undefined || others.length === 0) {
-      const count = chains.length === 0 ? "no chain" : "one chain only";
-      const text = `${name} has ${count}; a pose has an antibody and an antigen`;
-      const error = new RaysidueError("bad-input", `${file}:${line}: ${text}`);
-      return this.refuse({ name, file, line }, error);
-    }
-    // Roles that mean nothing yet: all chains are kept, in the order of the file.
-    const data = encodePose(structure, { heavy: first, antigen: others });
-    for (const { sequence } of chains) this.#sequences.add(sequence);
+  add(file: string, { name, line, data, sequences }: OpenPose): void {
+    for (const sequence of sequences) this.#sequences.add(sequence);
     const waiting = { problem: "", known: "", data: Buffer.from(data).toString("base64") };
     this.#append({ name, file, line }, waiting);
   }
 
-  refuse(place: PosePlace, error: RaysidueError): void {
-    this.#append(place, { problem: error.message, known: "", data: "" });
+  refuse(place: PosePlace, problem: string): void {
+    this.#append(place, { problem, known: "", data: "" });
   }
 
   addKnown(file: string, entries: readonly PoseEntry[]): void {
@@ -111,7 +101,7 @@ export class DetectedPoses {
         if (known !== "") {
           await taker.addKnown(file, decodeEntries(Buffer.from(known, "base64")) ?? []);
         } else if (problem !== "") {
-          files.add(await taker.refuse(place, new RaysidueError("bad-input", problem)));
+          files.add(await taker.refuse(place, problem));
         } else {
           const pose = decodePose(Buffer.from(data, "base64")).structure;
           const structure = { ...pose, name, source: file, line: place.line };
@@ -119,7 +109,7 @@ export class DetectedPoses {
           const isRefused = found instanceof RaysidueError;
           files.add(
             isRefused
-              ? await taker.refuse(place, found)
+              ? await taker.refuse(place, messageOf(found))
               : await taker.add(structure, found.choice, found.said),
           );
         }

@@ -46,7 +46,7 @@ export interface RefusedPose {
 export type PoseEntry = ReadPose | RefusedPose;
 
 /** Changes when readers, what is refused, how chains are found, or the bytes of an item do. */
-const READING = "2";
+const READING = "3";
 /** Poses of a file that are remembered; an archive of more is parsed again. */
 export const ENTRIES_MAX = 1 << 17;
 const SETTLED_MS = 2000;

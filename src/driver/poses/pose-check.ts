@@ -5,9 +5,7 @@
  * one in so many are looked at, always the same ones, so that checks cost a hundredth of reading.
  */
 import { RaysidueError } from "../../base/errors.ts";
-import type { Structure } from "../../formats/structure/structure.ts";
-import type { ChainChoice } from "../../science/chains.ts";
-import { CURABLE, FINDINGS, type FindingCode, healthOf } from "../../science/health.ts";
+import { CURABLE, FINDINGS, type FindingCode } from "../../science/health.ts";
 
 export const CHECKS = ["off", "warn", "strict"] as const;
 export type CheckMode = (typeof CHECKS)[number];
@@ -15,11 +13,13 @@ export type CheckMode = (typeof CHECKS)[number];
 const FIRST = 50;
 const ONE_IN = 100;
 
+/** Whether the pose at a position, which is its file's and its own in it, is one of the sample. */
+export const isLookedAt = (position: number) => position < FIRST || position % ONE_IN === 0;
+
 export class PoseCheck {
   readonly #mode: CheckMode;
   readonly #cures: boolean;
   readonly #found = new Map<FindingCode, { count: number; first: string }>();
-  #seen = 0;
   #looked = 0;
   #refused = 0;
   #firstRefusal = "";
@@ -29,15 +29,16 @@ export class PoseCheck {
     this.#cures = options.cures;
   }
 
-  /** Looks at a pose if it is one of the sample. Throws RaysidueError where a chain is missing. */
-  look(structure: Structure, choice: ChainChoice): void {
-    const at = this.#seen++;
-    if (this.#mode === "off" || (at >= FIRST && at % ONE_IN !== 0)) return;
-    const codes = healthOf(structure, choice);
+  /** Whether there is a sample at all. */
+  get looks(): boolean {
+    return this.#mode !== "off";
+  }
+
+  /** Takes note of what a pose of the sample has; `where` is its file and line. */
+  add(codes: readonly FindingCode[], where: string): void {
     this.#looked++;
     for (const code of codes) {
-      const { source, line } = structure;
-      const found = this.#found.get(code) ?? { count: 0, first: `${source}:${line}` };
+      const found = this.#found.get(code) ?? { count: 0, first: where };
       this.#found.set(code, { ...found, count: found.count + 1 });
     }
   }

@@ -1,10 +1,10 @@
 /**
- * Files of poses on their way to the reader: known ones by what was read of them before, others with
- * their bytes fetched ahead.
+ * Files of poses on their way to the reader: known ones by what was read of them before, others
+ * fetched and parsed ahead.
  *
  * Owns: how far ahead, and what may be skipped. Invariants: order is kept; a file is skipped only if
  * each of its poses has a result; bytes that wait are bounded, whatever the number and size of
- * files. Streams and files above STAGED_BYTES_MAX are read as they are parsed.
+ * files. Streams, archives and files above STAGED_BYTES_MAX are read as they are parsed.
  */
 import { Readable } from "node:stream";
 import PQueue from "p-queue";
@@ -13,14 +13,20 @@ import type { FileSource, FileState } from "../../formats/text/file-source.ts";
 import { openInput, plainText, type TextInput } from "../../formats/text/text-source.ts";
 import { type ContentKey, contentKey, type SpaceDigest } from "../../store/content-key.ts";
 import type { ResultStore } from "../../store/result-store.ts";
+import { isQuiver, type ParsedPose } from "./parse-poses.ts";
 import { ascending, type PoseBook, type PoseEntry } from "./pose-book.ts";
 
 export interface PoseFile {
-  readonly input: TextInput;
+  readonly name: string;
+  /** Its place among all files. */
+  readonly position: number;
   /** Under which the book wants to know what is read of it. */
   readonly key: ContentKey | undefined;
-  /** What was read of it; then its bytes are not needed. */
-  readonly known: readonly PoseEntry[] | undefined;
+  /** What was read of it before; what was parsed of it ahead; or its bytes, which are parsed as they come. */
+  readonly content:
+    | { readonly known: readonly PoseEntry[] }
+    | { readonly poses: readonly ParsedPose[] }
+    | { readonly input: TextInput };
 }
 
 export interface PoseFilesOptions {
@@ -31,12 +37,18 @@ export interface PoseFilesOptions {
   /** Where results may be known, and how they are named. */
   readonly stores: readonly ResultStore[];
   readonly space: SpaceDigest;
+  /** Parses the bytes of a file. */
+  readonly parse: (
+    file: string,
+    bytes: Uint8Array,
+    position: number,
+  ) => Promise<readonly ParsedPose[]>;
   readonly signal: AbortSignal;
 }
 
 /** Enough for a file system that answers in 20 ms to keep ahead of a parser that needs 10. */
 const FETCHES_AT_ONCE = 16;
-/** Bytes fetched and not yet parsed. */
+/** Of files that are fetched, or parsed (which is less), and not yet handed out. */
 const WAITING_BYTES_MAX = 64 << 20;
 const STAGED_BYTES_MAX = 16 << 20;
 /**
@@ -59,25 +71,33 @@ export async function* poseFiles(options: PoseFilesOptions): AsyncGenerator<Pose
 }
 
 async function* fetches(options: PoseFilesOptions): AsyncGenerator<Fetch<PoseFile>> {
-  const { files, signal } = options;
+  let count = 0;
   for await (const { path, state, key, known } of lookedUp(options)) {
-    const isStaged = state?.isFile === true && state.sizeBytes <= STAGED_BYTES_MAX;
-    if (known !== undefined || !isStaged) {
-      const run = async () => ({ input: openInput(path, signal), key, known });
-      yield { weight: 0, run };
-      continue;
+    const position = count++;
+    const input = openInput(path, options.signal);
+    const file = { name: input.name, position, key };
+    const isSmall = state?.isFile === true && state.sizeBytes <= STAGED_BYTES_MAX;
+    if (known !== undefined)
+      yield { weight: 0, run: async () => ({ ...file, content: { known } }) };
+    else if (!isSmall || isQuiver(path)) {
+      yield { weight: 0, run: async () => ({ ...file, content: { input } }) };
+    } else {
+      const run = async () => ({ ...file, content: await parsedAhead(path, position, options) });
+      yield { weight: state.sizeBytes, run };
     }
-    const run = async () => {
-      // A file that cannot be read says so where its bytes are asked for, as any other.
-      const raw = await files.read(path).then(
-        (bytes) => () => Readable.from([bytes], { objectMode: false }),
-        (thrown: Error) => () => new Readable({ read() {} }).destroy(thrown),
-      );
-      const input = { name: path, bytes: plainText(raw, path) };
-      return { input, key, known };
-    };
-    yield { weight: state.sizeBytes, run };
   }
+}
+
+async function parsedAhead(
+  path: string,
+  position: number,
+  { files, parse }: PoseFilesOptions,
+): Promise<PoseFile["content"]> {
+  const bytes = await files.read(path).catch((thrown: Error) => thrown);
+  if (bytes instanceof Uint8Array) return { poses: await parse(path, bytes, position) };
+  // A file that cannot be read says so where its bytes are asked for, as any other.
+  const raw = () => new Readable({ read() {} }).destroy(bytes);
+  return { input: { name: path, bytes: plainText(raw, path) } };
 }
 
 /** Every path, with what is known of it; the next group is looked up while one is handed out. */

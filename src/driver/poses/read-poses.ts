@@ -1,31 +1,25 @@
 /**
  * Structures of the inputs -> rows of a plan.
  *
- * Owns: which reader a file gets, and what is refused. Invariant: every model of every file becomes
- * one row, in order; a model that cannot be read or lacks a chain is refused with file and line,
- * and its neighbours are read. Memory is one model and the bytes of files that are fetched ahead
+ * Owns: the order of rows, and what is refused. Invariant: every model of every file becomes one
+ * row, in order; a model that cannot be read or lacks a chain is refused with file and line, and its
+ * neighbours are read. Memory is one model and the poses of files that are parsed ahead
  * (pose-files.ts), whatever the input. A file of which everything is known is not parsed.
  */
-import { strict as assert } from "node:assert";
 import { messageOf, RaysidueError } from "../../base/errors.ts";
-import { readMmcif } from "../../formats/structure/mmcif.ts";
-import { readPdb } from "../../formats/structure/pdb.ts";
 import { readQuiver } from "../../formats/structure/quiver.ts";
 import {
   indexPathOf,
   parseQuiverIndex,
   type QuiverIndex,
 } from "../../formats/structure/quiver-index.ts";
-import { type Structure, type StructureRecord, stemOf } from "../../formats/structure/structure.ts";
+import type { Structure, StructureRecord } from "../../formats/structure/structure.ts";
 import { TsvWriter } from "../../formats/table/tsv.ts";
 import { DISK, type FileSource } from "../../formats/text/file-source.ts";
 import { listInputs } from "../../formats/text/input-paths.ts";
 import type { TextInput } from "../../formats/text/text-source.ts";
-import { encodePose } from "../../kind/pose-item.ts";
-import { poseCost } from "../../kind/score.ts";
 import type { ChainRoles } from "../../science/chain-roles.ts";
-import { type ChainChoice, countResidues } from "../../science/chains.ts";
-import { cured } from "../../science/health.ts";
+import type { ChainChoice } from "../../science/chains.ts";
 import { type ContentKey, itemDigest, type SpaceDigest } from "../../store/content-key.ts";
 import type { ResultStore } from "../../store/result-store.ts";
 import { LISTINGS } from "../plan/listings.ts";
@@ -33,6 +27,17 @@ import type { Plan } from "../plan/plan.ts";
 import { NAME_COLUMNS } from "../plan/read-sequences.ts";
 import { DetectedPoses, type Detection, type PosePlace } from "./detected-poses.ts";
 import { EqualNames } from "./equal-names.ts";
+import { ParsePool } from "./parse-pool.ts";
+import {
+  type ChosenPose,
+  chosenPose,
+  type FaultyPose,
+  isQuiver,
+  type ParsedPose,
+  type Parsing,
+  parsePoses,
+  recordsOf,
+} from "./parse-poses.ts";
 import {
   ENTRIES_MAX,
   PoseBook,
@@ -42,7 +47,7 @@ import {
   type RefusedPose,
 } from "./pose-book.ts";
 import { type CheckMode, PoseCheck } from "./pose-check.ts";
-import { poseFiles } from "./pose-files.ts";
+import { type PoseFile, poseFiles } from "./pose-files.ts";
 
 export interface ReadPosesOptions {
   readonly inputs: readonly string[];
@@ -84,12 +89,14 @@ export async function readPoses(plan: Plan, options: ReadPosesOptions): Promise<
     "heavy" in chains ? chains : { foundBy: `${chains.name}, alignment ${chains.align}` };
   const book = place && (await PoseBook.open({ ...place, choice, cures }));
   const check = new PoseCheck(mode, { cures });
+  const pool = new ParsePool();
   const detected =
     "heavy" in chains ? undefined : new DetectedPoses(chains, `${namesPath}.detecting`);
-  const reader = new PoseReader(plan, options, { names, check, ...{ detected, book } });
+  const reader = new PoseReader(plan, options, { names, check, pool, ...{ detected, book } });
   const warnings: string[] = [];
   const counts = await reader.read().finally(async () => {
     detected?.close();
+    await pool.close();
     warnings.push(...((await book?.close()) ?? []));
   });
   return { ...counts, warnings: [...warnings, ...reader.notices, ...check.report()] };
@@ -98,6 +105,7 @@ export async function readPoses(plan: Plan, options: ReadPosesOptions): Promise<
 interface ReaderParts {
   readonly names: TsvWriter;
   readonly check: PoseCheck;
+  readonly pool: ParsePool;
   readonly book: PoseBook | undefined;
   /** Where poses wait whose chains are not chosen yet. */
   readonly detected: DetectedPoses | undefined;
@@ -127,23 +135,18 @@ class PoseReader {
 
   async read(): Promise<Omit<PoseCounts, "warnings">> {
     const { inputs, isRecursive, files = DISK, stores, space, signal } = this.#options;
-    const { names, book, detected } = this.#parts;
+    const { names, book, detected, pool } = this.#parts;
     const paths = await listInputs(inputs, { ...LISTINGS.poses, recursive: isRecursive });
-    for await (const file of poseFiles({ paths, files, book, stores, space, signal })) {
+    const parse = (file: string, bytes: Uint8Array, position: number) =>
+      pool.parse({ ...this.#parsing, file, bytes, position });
+    for await (const file of poseFiles({ paths, files, book, stores, space, parse, signal })) {
       this.#files++;
-      const { input, key, known } = file;
-      detected?.beginFile(known === undefined ? key : undefined);
-      if (known !== undefined && detected !== undefined) detected.addKnown(input.name, known);
-      else if (known !== undefined) await this.#addKnown(input.name, known);
-      else {
-        const entries = await this.#readFile(input);
-        if (key !== undefined && detected === undefined) await this.#note(key, entries);
-      }
+      await this.#take(file);
       this.#options.onRead(this.#records + (detected?.count ?? 0));
     }
     await detected?.end({
-      add: (structure, choice, said) => this.#encode(structure, { choice, said }),
-      refuse: (place, error) => this.#refuseFor(error, place),
+      add: (structure, choice, said) => this.#choose(structure, { choice, said }),
+      refuse: (place, problem) => this.#refuseFor(problem, place),
       addKnown: (file, entries) => this.#addKnown(file, entries),
       note: (key, entries) => this.#note(key, entries),
     });
@@ -154,6 +157,28 @@ class PoseReader {
       refused: this.#refused,
       firstProblem: this.#firstProblem,
     };
+  }
+
+  get #parsing(): Parsing {
+    const { chains, cures } = this.#options;
+    const how = "heavy" in chains ? chains : { align: chains.align };
+    return { chains: how, cures, looks: this.#parts.check.looks };
+  }
+
+  async #take({ name, key, position, content }: PoseFile): Promise<void> {
+    const { detected } = this.#parts;
+    const isKnown = "known" in content;
+    detected?.beginFile(isKnown ? undefined : key);
+    if (isKnown && detected !== undefined) detected.addKnown(name, content.known);
+    else if (isKnown) await this.#addKnown(name, content.known);
+    else {
+      const poses =
+        "poses" in content
+          ? content.poses
+          : parsePoses(await this.#open(content.input), name, { ...this.#parsing, position });
+      const entries = await this.#addAll(name, poses);
+      if (key !== undefined && detected === undefined) await this.#note(key, entries);
+    }
   }
 
   async #note(key: ContentKey, entries: readonly PoseEntry[]): Promise<void> {
@@ -169,43 +194,28 @@ class PoseReader {
   }
 
   /** What was read, unless chains are still to be found. */
-  async #readFile(input: TextInput): Promise<PoseEntry[]> {
+  async #addAll(
+    file: string,
+    poses: Iterable<ParsedPose> | AsyncIterable<ParsedPose>,
+  ): Promise<PoseEntry[]> {
     const { detected } = this.#parts;
-    const { name: file } = input;
     const entries: PoseEntry[] = [];
-    let records = 0;
-    const refuse = async (place: PosePlace, error: RaysidueError) => {
-      if (detected !== undefined) detected.refuse(place, error);
-      else entries.push(await this.#refuseFor(error, place));
-    };
-    try {
-      for await (const record of await this.#open(input)) {
-        this.#checkSignal();
-        records++;
-        if (record.kind === "fault") {
-          const { name, line, error } = record.fault;
-          await refuse({ file, name, line }, error);
-        } else if (detected !== undefined) detected.add(record.structure);
-        else {
-          const entry = await this.#encode(record.structure);
-          if (entries.length <= ENTRIES_MAX) entries.push(entry);
-        }
+    for await (const pose of poses) {
+      this.#checkSignal();
+      if (pose.kind === "open") detected!.add(file, pose);
+      else if (pose.kind === "faulty" && detected !== undefined) {
+        detected.refuse({ ...pose, file }, pose.problem);
+      } else {
+        const entry = await this.#addParsed(file, pose);
+        if (entries.length <= ENTRIES_MAX) entries.push(entry);
       }
-    } catch (thrown) {
-      // A file that is no text is one pose less, not the end of a campaign.
-      if (!(thrown instanceof RaysidueError) || thrown.code !== "bad-input") throw thrown;
-      const read =
-        records === 0 ? "" : `; ${records} poses of the file come before it, none is read after it`;
-      const error = new RaysidueError("bad-input", messageOf(thrown) + read, { cause: thrown });
-      await refuse({ file, name: stemOf(file), line: 1 }, error);
     }
     return entries;
   }
 
-  async #open({ name, bytes }: TextInput): Promise<AsyncGenerator<StructureRecord>> {
-    const bare = name.toLowerCase().replace(/\.gz$/, "");
-    if (bare.endsWith(".cif") || bare.endsWith(".mmcif")) return readMmcif(bytes, name);
-    if (!bare.endsWith(".qv")) return readPdb(bytes, name);
+  async #open(input: TextInput): Promise<AsyncGenerator<StructureRecord>> {
+    const { name, bytes } = input;
+    if (!isQuiver(name)) return recordsOf(input);
     const onStale = (text: string) => this.#notices.push(text);
     const index = await openIndex(name, this.#options.files ?? DISK).catch((thrown: unknown) => {
       onStale(`${messageOf(thrown)}; the index was not used`);
@@ -213,31 +223,23 @@ class PoseReader {
     return readQuiver(bytes, name, { onStale, ...(index && { index }) });
   }
 
-  async #encode(structure: Structure, found?: ChainRoles): Promise<PoseEntry> {
-    const { name, line, source: file } = structure;
-    const { chains, cures } = this.#options;
-    const choice = found?.choice ?? chosen(chains);
-    let pose: ReadPose;
-    let data: Uint8Array;
-    try {
-      this.#parts.check.look(structure, choice);
-      const kept = cures ? cured(structure) : structure;
-      data = encodePose(kept, choice);
-      const [length, cost] = [countResidues(kept, choice), poseCost(kept.atomCount)];
-      pose = {
-        name,
-        line,
-        digest: itemDigest(data),
-        length,
-        cost,
-        ...(found && { said: found.said }),
-      };
-    } catch (thrown) {
-      if (!(thrown instanceof RaysidueError) || thrown.code !== "bad-input") throw thrown;
-      return this.#refuseFor(thrown, { file, name, line });
-    }
-    await this.#add(file, pose, data);
-    return pose;
+  /** A pose whose chains were found. */
+  #choose(structure: Structure, { choice, said }: ChainRoles): Promise<PoseEntry> {
+    const options = { ...this.#parsing, position: this.#records };
+    return this.#addParsed(structure.source, chosenPose(structure, choice, options), said);
+  }
+
+  async #addParsed(file: string, pose: ChosenPose | FaultyPose, said?: string): Promise<PoseEntry> {
+    const { name, line } = pose;
+    if (pose.kind === "faulty") return this.#refuseFor(pose.problem, { file, name, line });
+    const { data, length, cost, findings } = pose;
+    if (findings !== undefined) this.#parts.check.add(findings, `${file}:${line}`);
+    const read = {
+      ...{ name, line, digest: itemDigest(data), length, cost },
+      ...(said !== undefined && { said }),
+    };
+    await this.#add(file, read, data);
+    return read;
   }
 
   async #add(
@@ -252,10 +254,9 @@ class PoseReader {
     await this.#parts.names.write([[name, file, line, note, ""]]);
   }
 
-  async #refuseFor(error: RaysidueError, { file, name, line }: PosePlace): Promise<RefusedPose> {
-    const message = messageOf(error);
-    this.#firstProblem ||= message;
-    const refused = { name, ...placeOf(message, { file, line }) };
+  async #refuseFor(problem: string, { file, name, line }: PosePlace): Promise<RefusedPose> {
+    this.#firstProblem ||= problem;
+    const refused = { name, ...placeOf(problem, { file, line }) };
     await this.#refuse(file, refused);
     return refused;
   }
@@ -283,11 +284,6 @@ function placeOf(
   if (!message.startsWith(`${file}:`)) return { line, reason: message };
   const match = /^:(\d+): (.*)$/s.exec(message.slice(file.length));
   return match === null ? { line, reason: message } : { line: Number(match[1]), reason: match[2]! };
-}
-
-function chosen(chains: ChainChoice | Detection): ChainChoice {
-  assert("heavy" in chains, "chains of a pose are chosen before it is encoded");
-  return chains;
 }
 
 /** The index of a quiver archive, if there is one. Throws RaysidueError where it is none. */
