@@ -174,6 +174,7 @@ class ScoreJob {
     const clock = new PhaseClock(startedAt);
     const stores = await openKnown(folder.shards, cache);
     try {
+      if (stores.every(({ rowCount }) => rowCount === 0)) this.#session.startEarly();
       clock.begin("read");
       const read = await this.#read({ plan, namesPath, stores });
       if (scalars.caveat !== undefined) this.#warn(scalars.caveat.text);
