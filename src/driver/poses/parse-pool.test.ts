@@ -5,15 +5,16 @@ import { ParsePool } from "./parse-pool.ts";
 import type { ParsedPose, Parsing } from "./parse-poses.ts";
 import { parseFile } from "./parse-thread.ts";
 
-/** More files than are parsed before threads are asked. */
 const FILES = 60;
+/** Of some 200 each: most files go to threads. */
+const BYTES_ALONE = 2000;
 const NAMED: Parsing = {
   chains: { heavy: "H", antigen: ["A"] },
   cures: false,
   looks: true,
 };
 
-const pool = new ParsePool();
+const pool = new ParsePool(BYTES_ALONE);
 after(() => pool.close());
 
 /** Two chains of glycines; every third file has several models, every fifth a fault. */

@@ -11,22 +11,29 @@ import { RaysidueError } from "../../base/errors.ts";
 import type { ParsedPose } from "./parse-poses.ts";
 import { type ParseReply, type ParseRequest, parseFile } from "./parse-thread.ts";
 
-/** So many files are parsed before a thread could have started. */
-const FILES_ALONE = 16;
+/** So much is parsed before a thread could have started. */
+const BYTES_ALONE = 4 << 20;
 /** More than these read faster than one thread can plan. */
 const THREADS_MAX = 8;
 
 export class ParsePool {
+  readonly #bytesAlone: number;
   #pool: Tinypool | undefined;
-  #count = 0;
+  #bytes = 0;
+
+  /** Threads are asked when so much was parsed without. */
+  constructor(bytesAlone = BYTES_ALONE) {
+    this.#bytesAlone = bytesAlone;
+  }
 
   /**
    * The poses of one file, whose bytes are given away. Throws RaysidueError for a wrong choice of
    * chains.
    */
   async parse(request: ParseRequest): Promise<readonly ParsedPose[]> {
-    const isFirst = this.#count++ < FILES_ALONE;
-    const reply = await (isFirst ? parseFile(request) : this.#parseInThread(request));
+    const isEarly = this.#bytes < this.#bytesAlone;
+    this.#bytes += request.bytes.length;
+    const reply = await (isEarly ? parseFile(request) : this.#parseInThread(request));
     if ("error" in reply) throw new RaysidueError(reply.error.code, reply.error.message);
     return reply.poses;
   }
