@@ -2,7 +2,8 @@
  * The life of a daemon in the foreground: until it ends, is told to, or its parent is gone.
  *
  * The first SIGTERM or SIGINT drains, the second closes. With a parent, the end of standard input
- * closes at once: the parent may have died without a word.
+ * closes at once, since the parent may have died without a word, and SIGINT does nothing: a
+ * terminal's Ctrl-C reaches parent and daemon, and the parent decides when this one ends.
  */
 export interface DaemonLife {
   readonly withParent: boolean;
@@ -20,7 +21,8 @@ export async function runDaemon(life: DaemonLife): Promise<void> {
     isDraining = true;
   };
   process.on("SIGTERM", onSignal);
-  process.on("SIGINT", onSignal);
+  const onInterrupt = life.withParent ? () => {} : onSignal;
+  process.on("SIGINT", onInterrupt);
   if (life.withParent) {
     process.stdin.on("end", () => life.close());
     process.stdin.on("error", () => life.close());
@@ -30,7 +32,7 @@ export async function runDaemon(life: DaemonLife): Promise<void> {
     await life.closed;
   } finally {
     process.off("SIGTERM", onSignal);
-    process.off("SIGINT", onSignal);
+    process.off("SIGINT", onInterrupt);
     process.stdin.destroy();
   }
 }

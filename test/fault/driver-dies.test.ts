@@ -101,6 +101,17 @@ for (const { signal, to, exitCode } of [
   });
 }
 
+test("an interrupt that reaches a daemon of its own is left to the driver", async () => {
+  await using sandbox = new Sandbox();
+  sandbox.write("a.fasta", fastaOf(sequences));
+  const driver = sandbox.start([...EMBED, ...SLOW]);
+  await firstShards(sandbox);
+  for (const { pid } of sandbox.processes(/(worker|scheduler) start/)) process.kill(pid, "SIGINT");
+  const { exit, stderr } = await driver.ended;
+  assert.equal(exit, 0, stderr);
+  assert.doesNotMatch(stderr, /ended/);
+});
+
 test("an interrupt while it waits for standard input ends it", async () => {
   await using sandbox = new Sandbox();
   const driver = sandbox.start(["embed", "-", "-o", "out", "-m", "emulate"], { input: "open" });

@@ -18,7 +18,6 @@ import { TsvWriter } from "../../formats/table/tsv.ts";
 import { DISK, type FileSource } from "../../formats/text/file-source.ts";
 import { listInputs } from "../../formats/text/input-paths.ts";
 import type { TextInput } from "../../formats/text/text-source.ts";
-import type { ChainRoles } from "../../science/chain-roles.ts";
 import type { ChainChoice } from "../../science/chains.ts";
 import { type ContentKey, itemDigest, type SpaceDigest } from "../../store/content-key.ts";
 import type { ResultStore } from "../../store/result-store.ts";
@@ -145,7 +144,7 @@ class PoseReader {
       this.#options.onRead(this.#records + (detected?.count ?? 0));
     }
     await detected?.end({
-      add: (structure, choice, said) => this.#choose(structure, { choice, said }),
+      add: (structure, choice, said) => this.#addFound(structure, choice, said),
       refuse: (place, problem) => this.#refuseFor(problem, place),
       addKnown: (file, entries) => this.#addKnown(file, entries),
       note: (key, entries) => this.#note(key, entries),
@@ -224,7 +223,7 @@ class PoseReader {
   }
 
   /** A pose whose chains were found. */
-  #choose(structure: Structure, { choice, said }: ChainRoles): Promise<PoseEntry> {
+  #addFound(structure: Structure, choice: ChainChoice, said: string): Promise<PoseEntry> {
     const options = { ...this.#parsing, position: this.#records };
     return this.#addParsed(structure.source, chosenPose(structure, choice, options), said);
   }
