@@ -79,16 +79,17 @@ export async function* parsePoses(
   file: string,
   options: Parsing & { readonly position: number },
 ): AsyncGenerator<ParsedPose> {
-  const { chains, position } = options;
+  const { chains, cures, looks, position } = options;
   let count = 0;
   try {
     for await (const record of records) {
-      const at = position + count++;
+      const isLooked = looks && isLookedAt(position, count);
+      count++;
       if (record.kind === "fault") {
         const { name, line, error } = record.fault;
         yield { kind: "faulty", name, line, problem: messageOf(error) };
       } else if ("align" in chains) yield openPose(record.structure, chains.align);
-      else yield chosenPose(record.structure, chains, { ...options, position: at });
+      else yield chosenPose(record.structure, chains, { cures, isLooked });
     }
   } catch (thrown) {
     // A file that is no text is one pose less, not the end of a campaign.
@@ -99,15 +100,14 @@ export async function* parsePoses(
   }
 }
 
-/** A pose with these chains, or its fault. */
+/** A pose with these chains, or its fault; `isLooked`: with its health. */
 export function chosenPose(
   structure: Structure,
   choice: ChainChoice,
-  { cures, looks, position }: Omit<Parsing, "chains"> & { readonly position: number },
+  { cures, isLooked }: { readonly cures: boolean; readonly isLooked: boolean },
 ): ChosenPose | FaultyPose {
   const { name, line } = structure;
   try {
-    const isLooked = looks && isLookedAt(position);
     const findings = isLooked ? healthOf(structure, choice) : undefined;
     const kept = cures ? cured(structure) : structure;
     return {

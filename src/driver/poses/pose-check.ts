@@ -13,8 +13,14 @@ export type CheckMode = (typeof CHECKS)[number];
 const FIRST = 50;
 const ONE_IN = 100;
 
-/** Whether the pose at a position, which is its file's and its own in it, is one of the sample. */
-export const isLookedAt = (position: number) => position < FIRST || position % ONE_IN === 0;
+/**
+ * Whether a pose is one of the sample, by the place of its file and its own in it: whoever reads a
+ * file need not know how many poses are before it.
+ */
+export function isLookedAt(file: number, pose: number): boolean {
+  const isFirst = file + pose < FIRST && (file === 0 || pose === 0);
+  return isFirst || (file + pose) % ONE_IN === 0;
+}
 
 export class PoseCheck {
   readonly #mode: CheckMode;

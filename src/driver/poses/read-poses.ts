@@ -45,7 +45,7 @@ import {
   type ReadPose,
   type RefusedPose,
 } from "./pose-book.ts";
-import { type CheckMode, PoseCheck } from "./pose-check.ts";
+import { type CheckMode, isLookedAt, PoseCheck } from "./pose-check.ts";
 import { type PoseFile, poseFiles } from "./pose-files.ts";
 
 export interface ReadPosesOptions {
@@ -224,8 +224,9 @@ class PoseReader {
 
   /** A pose whose chains were found. */
   #addFound(structure: Structure, choice: ChainChoice, said: string): Promise<PoseEntry> {
-    const options = { ...this.#parsing, position: this.#records };
-    return this.#addParsed(structure.source, chosenPose(structure, choice, options), said);
+    const isLooked = this.#parts.check.looks && isLookedAt(this.#records, 0);
+    const pose = chosenPose(structure, choice, { cures: this.#options.cures, isLooked });
+    return this.#addParsed(structure.source, pose, said);
   }
 
   async #addParsed(file: string, pose: ChosenPose | FaultyPose, said?: string): Promise<PoseEntry> {
