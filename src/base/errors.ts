@@ -29,6 +29,11 @@ export class RaysidueError extends Error {
   }
 }
 
+/** Whether it says that the data is wrong, not the program or what is around it. */
+export function isBadInput(error: unknown): error is RaysidueError {
+  return error instanceof RaysidueError && error.code === "bad-input";
+}
+
 /** Whether running the same thing again, unchanged, can succeed. */
 export function isRetryable(error: unknown): boolean {
   return error instanceof RaysidueError && error.code === "try-again";

@@ -8,7 +8,7 @@
  */
 import { readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { fromSystemError, RaysidueError } from "../base/errors.ts";
+import { fromSystemError, isBadInput, RaysidueError } from "../base/errors.ts";
 import { ensureFolder, syncFolder } from "../base/files.ts";
 import { isProvablyDead, makeOwnerWord } from "../base/process-owner.ts";
 import { type BlobRequest, BlobSink } from "./blob-sink.ts";
@@ -92,7 +92,7 @@ export class BlobStore {
       }
       if (sha256 === undefined) throw sink.mismatch();
     } catch (thrown) {
-      if (thrown instanceof RaysidueError && thrown.code === "bad-input") {
+      if (isBadInput(thrown)) {
         await rm(partial, { force: true });
       } else {
         // What arrived is good for a later attempt, also one of this process.

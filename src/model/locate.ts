@@ -8,7 +8,7 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { RaysidueError } from "../base/errors.ts";
+import { isBadInput, RaysidueError } from "../base/errors.ts";
 import {
   EMULATED_DIM,
   type FolderSource,
@@ -152,7 +152,7 @@ export async function isComplete(repo: CachedRepo, commit: string): Promise<bool
     await weightFiles(repo.snapshotFolder(commit), files);
     return true;
   } catch (thrown) {
-    if (thrown instanceof RaysidueError && thrown.code === "bad-input") return false;
+    if (isBadInput(thrown)) return false;
     throw thrown;
   }
 }

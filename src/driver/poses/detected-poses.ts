@@ -5,7 +5,7 @@
  * one once; poses of which all is known wait among them. Invariant: rows are in the order of the
  * input; memory grows with the distinct sequences, poses wait on disk.
  */
-import { messageOf, RaysidueError } from "../../base/errors.ts";
+import { isBadInput, messageOf, RaysidueError } from "../../base/errors.ts";
 import type { Structure } from "../../formats/structure/structure.ts";
 import { decodePose } from "../../kind/pose-item.ts";
 import { type ChainRoles, findRoles } from "../../science/chain-roles.ts";
@@ -139,7 +139,7 @@ export class DetectedPoses {
         throw new RaysidueError("bad-input", text);
       });
     } catch (thrown) {
-      if (thrown instanceof RaysidueError && thrown.code === "bad-input") return thrown;
+      if (isBadInput(thrown)) return thrown;
       throw thrown;
     }
   }

@@ -5,7 +5,7 @@
  * pose, in order, or its fault with file and line. What goes in and comes out can be copied from one
  * thread to another: files are parsed on all cores (parse-pool.ts).
  */
-import { messageOf, RaysidueError } from "../../base/errors.ts";
+import { isBadInput, messageOf } from "../../base/errors.ts";
 import { readMmcif } from "../../formats/structure/mmcif.ts";
 import { readPdb } from "../../formats/structure/pdb.ts";
 import { type Structure, type StructureRecord, stemOf } from "../../formats/structure/structure.ts";
@@ -135,8 +135,4 @@ function openPose(structure: Structure, align: Alignment): OpenPose | FaultyPose
   const data = encodePose(structure, { heavy: first, antigen: others });
   const sequences = chains.map(({ sequence }) => sequence);
   return { kind: "open", name, line, data, sequences };
-}
-
-function isBadInput(thrown: unknown): thrown is RaysidueError {
-  return thrown instanceof RaysidueError && thrown.code === "bad-input";
 }

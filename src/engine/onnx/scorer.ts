@@ -6,7 +6,7 @@
  * A pose that cannot be scored fails alone. Deliberately not here: the steps (science/) and the
  * network (egnn.ts).
  */
-import { messageOf, RaysidueError } from "../../base/errors.ts";
+import { isBadInput, messageOf, RaysidueError } from "../../base/errors.ts";
 import { encodeGraph, graphColumns } from "../../kind/graph-row.ts";
 import { decodePose, NAMELESS } from "../../kind/pose-item.ts";
 import {
@@ -79,7 +79,7 @@ class PoseScorer implements RowEngine {
         tokens += poseCost(atomCount);
         rows.push(row);
       } catch (thrown) {
-        if (!(thrown instanceof RaysidueError) || thrown.code !== "bad-input") throw thrown;
+        if (!isBadInput(thrown)) throw thrown;
         failures.push({ index, reason: reasonOf(thrown), retryable: false });
         rows.push(new Uint8Array());
       }
