@@ -26,7 +26,7 @@ import { OutputFolder } from "../output/output-folder.ts";
 import { writeOutput } from "../output/result-output.ts";
 import { checkInputs } from "../plan/listings.ts";
 import { Plan } from "../plan/plan.ts";
-import { type ComputeOutcome, computePlan, openKnown } from "../run/compute-plan.ts";
+import { type ComputeOutcome, computePlan, hasNoRows, openKnown } from "../run/compute-plan.ts";
 import { PhaseClock } from "../run/phase-clock.ts";
 import type { AskingJob } from "../run/sequence-answers.ts";
 import type { JobObserver, JobOptions } from "../sequences/sequence-job.ts";
@@ -174,7 +174,7 @@ class ScoreJob {
     const clock = new PhaseClock(startedAt);
     const stores = await openKnown(folder.shards, cache);
     try {
-      if (stores.every(({ rowCount }) => rowCount === 0)) this.#session.startEarly();
+      if (hasNoRows(stores)) this.#session.startEarly();
       clock.begin("read");
       const read = await this.#read({ plan, namesPath, stores });
       if (scalars.caveat !== undefined) this.#warn(scalars.caveat.text);

@@ -69,6 +69,10 @@ export async function openStores(
   return stores;
 }
 
+/** Whether no store has a row: then there will be something to compute. */
+export const hasNoRows = (stores: readonly ResultStore[]) =>
+  stores.every(({ rowCount }) => rowCount === 0);
+
 /** As `openStores`, before there is a plan. */
 export async function openKnown(shardFolder: string, cache: CacheSpace): Promise<ResultStore[]> {
   await settleWriters(shardFolder);

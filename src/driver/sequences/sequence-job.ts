@@ -20,7 +20,7 @@ import { type OutputCounts, type ResultTables, writeOutput } from "../output/res
 import { Plan } from "../plan/plan.ts";
 import { type ReadCounts, readSequences } from "../plan/read-sequences.ts";
 import type { Balance } from "../run/balance.ts";
-import { type ComputeOutcome, computePlan, openKnown } from "../run/compute-plan.ts";
+import { type ComputeOutcome, computePlan, hasNoRows, openKnown } from "../run/compute-plan.ts";
 import { PhaseClock } from "../run/phase-clock.ts";
 import type { RunRequest } from "../run/run-tasks.ts";
 
@@ -119,8 +119,7 @@ class SequenceJob {
     const cache = { root: this.#cacheFolder, space: this.#target.space };
     const stores = await openKnown(folder.shards, cache);
     try {
-      // Where nothing is known there will be something to compute.
-      const isSureOfWork = stores.every(({ rowCount }) => rowCount === 0);
+      const isSureOfWork = hasNoRows(stores);
       clock.begin("read");
       const read = await this.#read(plan, { namesPath, isSureOfWork });
       for (const [number, store] of stores.entries()) await plan.locate(store, number);
