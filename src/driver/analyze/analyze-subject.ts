@@ -78,8 +78,6 @@ export interface Question extends Stage {
 export interface Subject extends Stage {
   /** Reading asks the fleet: it must be there before the clock runs. */
   readonly readsWithFleet?: boolean;
-  /** Where nothing is known, the run's fleet starts while it reads. */
-  readonly startsFleetEarly?: boolean;
   /** Reads into `plan` and deduplicates. */
   read(plan: Plan, context: ReadContext): Promise<InputCounts>;
   /** What the run asks first, of what was read. */
@@ -169,7 +167,6 @@ async function sampleJob(
 function sequencesSubject(from: SubjectInputs, target: SequenceTarget): Subject {
   return {
     ...target,
-    startsFleetEarly: true,
     async read(plan, { work, signal }) {
       const startedAt = performance.now();
       const { files, records, refused } = await readSequences(plan, {

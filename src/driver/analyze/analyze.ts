@@ -16,7 +16,7 @@ import { defaultCacheFolder } from "../../store/cache-folder.ts";
 import { itemDigest, spaceDigest } from "../../store/content-key.ts";
 import type { Session } from "../fleet/session.ts";
 import { Plan } from "../plan/plan.ts";
-import { openKnown } from "../run/compute-plan.ts";
+import { hasNoRows, openKnown } from "../run/compute-plan.ts";
 import type { InputCounts, Question, Stage, Subject } from "./analyze-subject.ts";
 import { learn, readRun } from "./calibration.ts";
 import { CostTeacher, type Learned, leftOf } from "./cost-teacher.ts";
@@ -139,8 +139,7 @@ class Analyst {
     await subject.prepare?.(this.#session, (text) => onNotice?.(text));
     const plan = await this.#openPlan(subject);
     const isTimed = recalled !== undefined || this.#options.sample !== 0;
-    const isFleetEarly =
-      isTimed && subject.startsFleetEarly === true && (await this.#isAllNew(subject));
+    const isFleetEarly = isTimed && (await this.#isAllNew(subject));
     const starting = isFleetEarly ? this.#teacher.startFleet() : undefined;
     // Where reading fails, that is what is told.
     starting?.catch(() => {});
@@ -195,7 +194,7 @@ class Analyst {
   async #isAllNew({ space }: Stage): Promise<boolean> {
     const stores = await openKnown(join(this.#work, "none"), { root: this.#cacheRoot, space });
     await Promise.all(stores.map((store) => store.close()));
-    return stores.every(({ rowCount }) => rowCount === 0);
+    return hasNoRows(stores);
   }
 
   async #locate(
@@ -239,7 +238,7 @@ class Analyst {
       );
     }
     const { start, end } = await this.#teacher.fleetSeconds();
-    // A fleet that is sure to be needed starts while inputs are read (sequence-job.ts).
+    // A fleet that is sure to be needed starts while inputs are read (sequence-job.ts, score.ts).
     const hidden = isFleetEarly ? Math.min(start, readSeconds) : 0;
     const launch = launchSeconds + start + end - hidden;
     const planned = stages.map(({ work }, i) => ({ work, costs: learned[i]! }));
