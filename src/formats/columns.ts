@@ -13,6 +13,12 @@ export function filled<T extends Column>(column: T, valueAt: (i: number) => numb
   return column;
 }
 
+/** The values at `places`, in their order. */
+export function picked<T extends Column>(column: T, places: ArrayLike<number>): T {
+  const Type = column.constructor as new (length: number) => T;
+  return filled(new Type(places.length), (i) => column[places[i]!]!);
+}
+
 interface ArrayType<T> {
   readonly BYTES_PER_ELEMENT: number;
   new (buffer: ArrayBuffer): T;

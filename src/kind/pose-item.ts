@@ -10,7 +10,7 @@
  */
 import { z } from "zod";
 import { RaysidueError } from "../base/errors.ts";
-import { ColumnReader, filled } from "../formats/columns.ts";
+import { ColumnReader, filled, joinColumns, picked } from "../formats/columns.ts";
 import {
   ATOMS_MAX,
   type Structure,
@@ -78,9 +78,7 @@ export function encodePose(structure: Structure, choice: ChainChoice): Uint8Arra
   const [names, insertions] = [new Dictionary<string>(), new Dictionary<string>()];
   const kinds = new Dictionary<[string, string]>();
   const { atomNames, elements, altLocs } = structure;
-  const axes = [structure.x, structure.y, structure.z].map((axis) =>
-    filled(new Float64Array(atoms.length), (i) => axis[atoms[i]!]!),
-  );
+  const axes = [structure.x, structure.y, structure.z].map((axis) => picked(axis, atoms));
   const isScaled = axes.every((axis) => axis.every(fitsScale));
   const [residueCount, atomCount] = [residues.length, atoms.length];
   const columns = [
@@ -102,7 +100,7 @@ export function encodePose(structure: Structure, choice: ChainChoice): Uint8Arra
       const [name, element] = [atomNames[atoms[i]!]!, elements[atoms[i]!]!];
       return kinds.numberOf(`${name}\n${element}`, [name, element]);
     }),
-    filled(new Uint8Array(atomCount), (i) => altLocs[atoms[i]!]!),
+    picked(altLocs, atoms),
   ];
   const header: z.infer<typeof HEADER> = {
     heavy: choice.heavy,
@@ -118,8 +116,7 @@ export function encodePose(structure: Structure, choice: ChainChoice): Uint8Arra
   const text = Buffer.from(JSON.stringify(header));
   const size = Buffer.alloc(4);
   size.writeUInt32LE(text.length);
-  const bytes = columns.map((column) => new Uint8Array(column.buffer));
-  return Buffer.concat([size, text, ...bytes]);
+  return joinColumns([size, text, ...columns]);
 }
 
 function fitsScale(value: number): boolean {

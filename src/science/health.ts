@@ -7,6 +7,7 @@
  * here: what cannot be read (the formats' faults), and what is noted of every pose
  * (structure-notes.ts). Limits after the preflight of the DeepRank-Ab pipeline.
  */
+import { picked } from "../formats/columns.ts";
 import { isHydrogenSymbol } from "../formats/structure/elements.ts";
 import type {
   Structure,
@@ -176,16 +177,15 @@ export function cured(structure: Structure): Structure {
       : [{ id: chain.id, residueStart, residueEnd: residues.length }];
   });
   if (kept.length === structure.atomCount) return structure;
-  const take = (axis: Float64Array) => Float64Array.from(kept, (atom) => axis[atom]!);
   return {
     ...structure,
     atomCount: kept.length,
-    x: take(structure.x),
-    y: take(structure.y),
-    z: take(structure.z),
+    x: picked(structure.x, kept),
+    y: picked(structure.y, kept),
+    z: picked(structure.z, kept),
     atomNames: kept.map((atom) => atomNames[atom]!),
     elements: kept.map((atom) => elements[atom]!),
-    altLocs: Uint8Array.from(kept, (atom) => altLocs[atom]!),
+    altLocs: picked(altLocs, kept),
     residues,
     chains,
   };

@@ -7,6 +7,7 @@
  * DeepRank-Ab 1.0.2 (preparation), reproduced with its order; sequences are in file order there,
  * which `position` keeps apart from `number` (see `alignment`).
  */
+import { picked } from "../formats/columns.ts";
 import type {
   Structure,
   StructureChain,
@@ -261,12 +262,12 @@ function finish(
     name,
     where: `${source}:${line}`,
     atomCount: atoms.length,
-    x: Float64Array.from(atoms, (atom) => x[atom]!),
-    y: Float64Array.from(atoms, (atom) => y[atom]!),
-    z: Float64Array.from(atoms, (atom) => z[atom]!),
+    x: picked(x, atoms),
+    y: picked(y, atoms),
+    z: picked(z, atoms),
     atomNames: atoms.map((atom) => structure.atomNames[atom]!),
     elements: atoms.map((atom) => structure.elements[atom]!),
-    altLocs: Uint8Array.from(atoms, (atom) => structure.altLocs[atom]!),
+    altLocs: picked(structure.altLocs, atoms),
     atomResidues,
     residues,
     antibodyCount,
