@@ -14,7 +14,7 @@ import type { Alignment } from "../../science/prepare.ts";
 import type { ContentKey } from "../../store/content-key.ts";
 import { RowSpool } from "../output/row-spool.ts";
 import type { SequenceAnswers } from "../run/sequence-answers.ts";
-import type { OpenPose } from "./parse-poses.ts";
+import type { OpenPose, PosePlaceInFile } from "./parse-poses.ts";
 import { decodeEntries, ENTRIES_MAX, encodeEntries, type PoseEntry } from "./pose-book.ts";
 
 export interface Detection {
@@ -26,10 +26,8 @@ export interface Detection {
 }
 
 /** Where a pose, or what should be one, stands. */
-export interface PosePlace {
-  readonly name: string;
+export interface PosePlace extends PosePlaceInFile {
   readonly file: string;
-  readonly line: number;
 }
 
 /** Who takes the poses in the end. */

@@ -62,10 +62,11 @@ export type ParsedPose = ChosenPose | OpenPose | FaultyPose;
 
 /** The models of a PDB or mmCIF file, by its name. */
 export function recordsOf({ name, bytes }: TextInput): AsyncGenerator<StructureRecord> {
-  const bare = name.toLowerCase().replace(/\.gz$/, "");
-  const isMmcif = bare.endsWith(".cif") || bare.endsWith(".mmcif");
-  return isMmcif ? readMmcif(bytes, name) : readPdb(bytes, name);
+  return isMmcif(name) ? readMmcif(bytes, name) : readPdb(bytes, name);
 }
+
+/** By the name of a file, as all that is decided of its format. */
+export const isMmcif = (name: string) => /\.(mm)?cif(\.gz)?$/i.test(name);
 
 /** Archives have an index beside them, and are read where that is. */
 export const isQuiver = (name: string) => /\.qv(\.gz)?$/i.test(name);

@@ -46,7 +46,7 @@ export interface PoseFilesOptions {
   readonly signal: AbortSignal;
 }
 
-/** Enough for a file system that answers in 20 ms to keep ahead of a parser that needs 10. */
+/** Enough for a file system that answers in 20 ms to keep ahead of parsers that need 4. */
 const FETCHES_AT_ONCE = 16;
 /** Of files that are fetched, or parsed (which is less), and not yet handed out. */
 const WAITING_BYTES_MAX = 64 << 20;

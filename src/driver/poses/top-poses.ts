@@ -20,6 +20,7 @@ import { openInputs } from "../../formats/text/text-source.ts";
 import { decodePose } from "../../kind/pose-item.ts";
 import type { Plan } from "../plan/plan.ts";
 import { NAME_COLUMNS } from "../plan/read-sequences.ts";
+import { isMmcif } from "./parse-poses.ts";
 import { formatScore } from "./score-row.ts";
 
 export const TOP_COLUMNS = ["rank", "score", "pose", "copy", "how", "file", "line"] as const;
@@ -55,7 +56,6 @@ interface Copy {
 const NAME_CHARS_MAX = 80;
 const UNSAFE = /[^A-Za-z0-9._-]+/g;
 const COPIED_EXTENSION = /\.(pdb|ent|cif|mmcif)(\.gz)?$/i;
-const CIF_EXTENSION = /\.(cif|mmcif)(\.gz)?$/i;
 
 /** Copies `best` into `folder`, which is there and empty. Throws RaysidueError. */
 export async function copyTopPoses(
@@ -80,7 +80,7 @@ export async function copyTopPoses(
       copies.set(poses[0]!, { copy, how: "copied" });
     } else {
       const byLine = new Map(poses.map((pose) => [pose.line, pose]));
-      const isCif = CIF_EXTENSION.test(file);
+      const isCif = isMmcif(file);
       for await (const { line, text } of isCif ? cutCif(file, byLine) : cutLines(file, byLine)) {
         const pose = byLine.get(line)!;
         const copy = nameOf(pose, isCif ? ".cif" : ".pdb");
