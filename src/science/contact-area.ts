@@ -16,7 +16,7 @@ import {
   VORONOTA,
 } from "./contour.ts";
 import { type Corner, isEven, type Neighbour } from "./corners.ts";
-import { gapTo, type Sphere } from "./hyperboloid.ts";
+import { distanceBetween, gapTo, type Sphere } from "./hyperboloid.ts";
 import {
   type Found,
   farthestSides,
@@ -42,7 +42,7 @@ const WITHIN = 1e-6;
 export function contactArea(pair: Pair, neighboursWithin: NeighboursWithin): number {
   const { a, b } = pair;
   // One ball within the other: nothing is equally far from both.
-  if (gapTo(a, b.x, b.y, b.z) + a.r <= Math.abs(a.r - b.r) + WITHIN) return 0;
+  if (distanceBetween(a, b) <= Math.abs(a.r - b.r) + WITHIN) return 0;
   const found = findSides(pair, neighboursWithin);
   // Without a corner a contact is unknown to Voronota, whose cells are known by their corners.
   if (found === undefined || (!found.sides.isOpen && found.sides.corners.length === 0)) return 0;

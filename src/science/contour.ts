@@ -83,7 +83,7 @@ export function circleAround(
 /** Where a probe touches both spheres. */
 export function probeCircle(pair: Pair, probe: number, step = VORONOTA.step): Contour {
   const { a, b } = pair;
-  const distance = gapTo(a, b.x, b.y, b.z) + a.r;
+  const distance = distanceBetween(a, b);
   const ra = a.r + probe;
   const rb = b.r + probe;
   const along = (ra * ra - rb * rb + distance * distance) / (2 * distance);

@@ -113,5 +113,5 @@ function middleOf({ a, b }: Pair): MutablePoint {
 }
 
 function isBonded({ a, b }: Pair): boolean {
-  return gapTo(a, b.x, b.y, b.z) + a.r < BONDED;
+  return distanceBetween(a, b) < BONDED;
 }
